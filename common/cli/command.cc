@@ -1,0 +1,289 @@
+#include "common/cli/command.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "common/base/duration.h"
+#include "common/base/text.h"
+
+namespace kcni::cli {
+
+namespace {
+
+constexpr const char* kConnection = "Connection (as kubectl's)";
+
+void add_connection_flags(cxxopts::Options& options) {
+  auto text = [] { return cxxopts::value<std::string>(); };
+  auto flag = [] { return cxxopts::value<bool>(); };
+  options.add_options(kConnection)  //
+      ("kubeconfig", "Path to the kubeconfig file", text(), "FILE")  //
+      ("context", "The kubeconfig context to use", text(), "NAME")  //
+      ("cluster", "The kubeconfig cluster to use", text(), "NAME")  //
+      ("user", "The kubeconfig user to use", text(), "NAME")  //
+      ("s,server", "Address of the API server", text(), "URL")  //
+      ("token", "Bearer token (better kept in the kubeconfig: arguments can be seen)", text(),
+       "TOKEN")  //
+      ("certificate-authority", "CA file for the server's certificate", text(), "FILE")  //
+      ("client-certificate", "Client certificate file", text(), "FILE")  //
+      ("client-key", "Client key file", text(), "FILE")  //
+      ("insecure-skip-tls-verify", "Do not check the server's certificate", flag())  //
+      ("tls-server-name", "Name to check the server's certificate for", text(), "NAME")  //
+      ("as", "User to impersonate", text(), "USER")  //
+      ("as-group", "Group to impersonate; repeatable",
+       cxxopts::value<std::vector<std::string>>(), "GROUP")  //
+      ("as-uid", "UID to impersonate", text(), "UID")  //
+      ("as-user-extra", "Extra to impersonate, KEY=VALUE; repeatable",
+       cxxopts::value<std::vector<std::string>>(), "EXTRA")  //
+      ("request-timeout", "Give up a single request after this long; 0: never",
+       cxxopts::value<std::string>()->default_value("0"), "DURATION")  //
+      ("disable-compression", "Do not ask the server for gzip", flag())  //
+      ("cache-dir", "Accepted as by kubectl; nothing is cached", text(), "DIR");
+}
+
+void add_common_flags(cxxopts::Options& options, const Command& command) {
+  options.add_options("Common")  //
+      ("n,namespace", "Namespace", cxxopts::value<std::string>(), "NAME")  //
+      ("dry-run", "none, client (print what would be done) or server (let the server check it)",
+       cxxopts::value<std::string>()->default_value("none")->implicit_value("client"), "MODE")  //
+      ("timeout", "Give up waiting after this long; 0: never",
+       cxxopts::value<std::string>()->default_value(command.default_timeout), "DURATION")  //
+      ("o,output", "name, wide, json or yaml", cxxopts::value<std::string>(), "FORMAT")  //
+      ("key", "Label key used for the migration",
+       cxxopts::value<std::string>()->default_value("cni"), "KEY")  //
+      ("field-manager", "Field manager of our writes",
+       cxxopts::value<std::string>()->default_value("kubectl-cni"), "NAME")  //
+      ("chunk-size", "Read lists in chunks of so many; 0: whole",
+       cxxopts::value<std::string>()->default_value("500"), "N")  //
+      ("v", "Log level; 6 shows each request", cxxopts::value<std::string>()->default_value("0"),
+       "LEVEL")  //
+      ("h,help", "Show this text")  //
+      ("version", "Show the version");
+}
+
+DryRun parse_dry_run(const std::string& value) {
+  if (value == "none" || value == "false") return DryRun::kNone;
+  if (value == "client" || value == "true" || value.empty()) return DryRun::kClient;
+  if (value == "server") return DryRun::kServer;
+  throw wrong_usage(fmt::format(
+      "invalid dry-run value (\"{}\"): must be \"none\", \"server\", or \"client\"", value));
+}
+
+const char* suffix_of(DryRun dry_run) {
+  switch (dry_run) {
+    case DryRun::kClient:
+      return " (dry run)";
+    case DryRun::kServer:
+      return " (server dry run)";
+    case DryRun::kNone:
+      break;
+  }
+  return "";
+}
+
+kube::ConfigOverrides overrides_from(const Flags& flags) {
+  kube::ConfigOverrides overrides;
+  overrides.kubeconfig = flags.optional_text("kubeconfig");
+  overrides.context = flags.optional_text("context");
+  overrides.cluster = flags.optional_text("cluster");
+  overrides.user = flags.optional_text("user");
+  overrides.namespace_ = flags.optional_text("namespace");
+  overrides.server = flags.optional_text("server");
+  overrides.token = flags.optional_text("token");
+  overrides.certificate_authority = flags.optional_text("certificate-authority");
+  overrides.client_certificate = flags.optional_text("client-certificate");
+  overrides.client_key = flags.optional_text("client-key");
+  overrides.tls_server_name = flags.optional_text("tls-server-name");
+  overrides.as = flags.optional_text("as");
+  overrides.as_uid = flags.optional_text("as-uid");
+  overrides.as_groups = flags.list("as-group");
+  overrides.as_user_extra = flags.list("as-user-extra");
+  if (flags.given("insecure-skip-tls-verify")) {
+    overrides.insecure_skip_tls_verify = flags.flag("insecure-skip-tls-verify");
+  }
+  if (flags.given("disable-compression")) {
+    overrides.disable_compression = flags.flag("disable-compression");
+  }
+  return overrides;
+}
+
+// kubectl and the dispatcher start a plugin by its whole path; who types our name leaves that out.
+std::string called_as(const Command& command, const std::string& argv0) {
+  return argv0.find('/') != std::string::npos ? "kubectl cni " + command.name
+                                              : "kubectl-cni-" + command.name;
+}
+
+std::string help_text(const Command& command, const std::string& program,
+                      const cxxopts::Options& options) {
+  std::string text = fmt::format("{}\n\n{}\n\nUsage:\n  {} {}\n\nExamples:\n", command.summary,
+                                 command.description, program, command.usage);
+  std::string examples = command.examples;
+  for (std::size_t at; (at = examples.find("{}")) != std::string::npos;) {
+    examples.replace(at, 2, program);
+  }
+  text += examples + "\nFlags:";
+  // The title and the usage line of cxxopts' own help are ours above.
+  auto flags = options.help({"", "Common", kConnection}, false);
+  auto start = flags.find("\n\n");
+  text += start == std::string::npos ? flags : flags.substr(start + 1);
+  text += "\nEvery flag can be given by environment as well: --ssh-key as KUBECTL_CNI_SSH_KEY.\n"
+          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out or blocked, 4 refused for\n"
+          "safety, 130 interrupted.\n";
+  return text;
+}
+
+int gravity(int code) {
+  switch (static_cast<ExitStatus>(code)) {
+    case ExitStatus::kInterrupted:
+      return 5;
+    case ExitStatus::kFailed:
+      return 4;
+    case ExitStatus::kBlocked:
+      return 3;
+    case ExitStatus::kRefused:
+      return 2;
+    case ExitStatus::kUsage:
+      return 1;
+    case ExitStatus::kDone:
+      break;
+  }
+  return 0;
+}
+
+int code_of(const std::exception& error) {
+  if (const auto* ours = dynamic_cast<const Error*>(&error)) {
+    return static_cast<int>(ours->status());
+  }
+  return static_cast<int>(ExitStatus::kFailed);
+}
+
+int finish(Context& context) {
+  context.results().finish();
+  context.out().flush();
+  if (!context.out()) throw failed("cannot write to standard output");
+  return context.exit_code();
+}
+
+int run_parsed(const Command& command, const std::string& program, cxxopts::Options& options,
+               const std::vector<std::string>& arguments) {
+  Flags flags = parse_flags(options, arguments, kube::process_environment());
+  if (flags.flag("help")) {
+    std::cout << help_text(command, program, options);
+    return 0;
+  }
+  if (flags.flag("version")) {
+    std::cout << "kubectl-cni " << KCNI_VERSION << "\n";
+    return 0;
+  }
+  Context context(std::move(flags), program, std::cout, std::cerr);
+  try {
+    command.run(context);
+  } catch (...) {
+    // What was done before the error is still told.
+    context.results().finish();
+    context.out().flush();
+    throw;
+  }
+  return finish(context);
+}
+
+}  // namespace
+
+Context::Context(Flags flags, std::string program, std::ostream& out, std::ostream& err)
+    : flags_(std::move(flags)),
+      program_(std::move(program)),
+      out_(out),
+      err_(err),
+      dry_run_(parse_dry_run(flags_.text("dry-run"))),
+      deadline_(Deadline::after(flags_.duration("timeout"))),
+      results_(out, parse_output(flags_.text("output")), suffix_of(dry_run_)) {}
+
+Context::~Context() = default;
+
+const kube::ClientConfig& Context::config() {
+  if (!config_) {
+    config_ = std::make_unique<kube::ClientConfig>(
+        kube::load_config(overrides_from(flags_), kube::process_environment()));
+  }
+  return *config_;
+}
+
+kube::Client& Context::client() {
+  if (client_) return *client_;
+  kube::ClientOptions options;
+  options.request_timeout = flags_.duration("request-timeout");
+  options.chunk_size = flags_.number("chunk-size");
+  options.field_manager = flags_.text("field-manager");
+  options.user_agent = fmt::format("kubectl-cni/{}", KCNI_VERSION);
+  options.dry_run = dry_run_ == DryRun::kServer;
+  options.warn = [this](const std::string& message) { warn(message); };
+  int level = flags_.number("v");
+  options.log = [this, level](int needed, const std::string& line) {
+    if (level >= needed) note(line);
+  };
+  client_ = std::make_unique<kube::Client>(loop_, config(), std::move(options));
+  return *client_;
+}
+
+std::string Context::timeout_text() const { return show_duration(flags_.duration("timeout")); }
+
+std::string Context::key() const {
+  auto key = flags_.text("key");
+  if (key.empty()) throw wrong_usage("--key must not be empty");
+  return key;
+}
+
+void Context::warn(const std::string& message) {
+  err_ << "warning: " << printable(message) << std::endl;
+}
+
+void Context::note(const std::string& message) { err_ << printable(message) << std::endl; }
+
+void Context::report(const std::exception& error) {
+  err_ << error_line(error) << std::endl;
+  int code = code_of(error);
+  if (gravity(code) > gravity(exit_code_)) exit_code_ = code;
+}
+
+std::string error_line(const std::exception& error) {
+  std::string text = printable(error.what());
+  return text.starts_with("Error from server") ? text : "error: " + text;
+}
+
+void require_one_selection(const Context& context, const std::string& noun) {
+  const auto& flags = context.flags();
+  int ways = (context.args().empty() ? 0 : 1) + (flags.text("selector").empty() ? 0 : 1) +
+             (flags.flag("all") ? 1 : 0);
+  if (ways == 1) return;
+  if (ways > 1) {
+    throw wrong_usage(fmt::format("{} names, -l and --all exclude each other", noun));
+  }
+  throw wrong_usage(
+      fmt::format("name at least one {}, or select with -l SELECTOR or --all", noun));
+}
+
+int run_main(const Command& command, int argc, char** argv) {
+  std::string program = called_as(command, argc > 0 ? argv[0] : "");
+  try {
+    cxxopts::Options options(program);
+    auto adder = options.add_options();
+    command.add_flags(adder);
+    add_common_flags(options, command);
+    add_connection_flags(options);
+    options.add_options("hidden")("args", "", cxxopts::value<std::vector<std::string>>());
+    options.parse_positional("args");
+    return run_parsed(command, program, options, {argv + 1, argv + argc});
+  } catch (const Error& error) {
+    std::cerr << error_line(error) << std::endl;
+    if (error.status() == ExitStatus::kUsage) {
+      std::cerr << fmt::format("See '{} --help' for usage.", program) << std::endl;
+    }
+    return static_cast<int>(error.status());
+  } catch (const std::exception& error) {
+    std::cerr << error_line(error) << std::endl;
+    return static_cast<int>(ExitStatus::kFailed);
+  }
+}
+
+}  // namespace kcni::cli

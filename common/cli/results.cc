@@ -1,0 +1,102 @@
+#include "common/cli/results.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cctype>
+#include <regex>
+
+#include "common/base/error.h"
+
+namespace kcni::cli {
+
+namespace {
+
+// yaml-cpp writes the strings "yes" and "1" plainly; YAML 1.1 readers would take them for a boolean
+// and a number. Anything that is not clearly a word is quoted.
+bool plain_is_safe(const std::string& text) {
+  static const std::regex kWord("[A-Za-z_/][A-Za-z0-9_./()-]*");
+  static const std::regex kReserved("y|n|yes|no|on|off|true|false|null", std::regex::icase);
+  return std::regex_match(text, kWord) && !std::regex_match(text, kReserved);
+}
+
+void emit(YAML::Emitter& out, const kube::Json& value) {
+  if (value.is_object()) {
+    if (value.empty()) out << YAML::Flow;
+    out << YAML::BeginMap;
+    for (const auto& [key, child] : value.items()) {
+      out << YAML::Key;
+      if (!plain_is_safe(key)) out << YAML::DoubleQuoted;
+      out << key << YAML::Value;
+      emit(out, child);
+    }
+    out << YAML::EndMap;
+  } else if (value.is_array()) {
+    if (value.empty()) out << YAML::Flow;
+    out << YAML::BeginSeq;
+    for (const auto& child : value) emit(out, child);
+    out << YAML::EndSeq;
+  } else if (value.is_string()) {
+    auto text = value.get<std::string>();
+    if (!plain_is_safe(text)) out << YAML::DoubleQuoted;
+    out << text;
+  } else if (value.is_null()) {
+    out << YAML::Null;
+  } else {
+    out << value.dump();
+  }
+}
+
+}  // namespace
+
+OutputFormat parse_output(const std::string& value) {
+  if (value.empty()) return OutputFormat::kLines;
+  if (value == "name") return OutputFormat::kName;
+  if (value == "json") return OutputFormat::kJson;
+  if (value == "yaml") return OutputFormat::kYaml;
+  if (value == "wide") return OutputFormat::kWide;
+  throw wrong_usage(fmt::format(
+      "unable to match a printer suitable for the output format \"{}\", allowed formats are: "
+      "json,name,wide,yaml",
+      value));
+}
+
+std::string to_yaml(const kube::Json& value) {
+  YAML::Emitter out;
+  emit(out, value);
+  return std::string(out.c_str()) + "\n";
+}
+
+void Results::done(const kube::Resource& resource, const std::string& ns, const std::string& name,
+                   const std::string& what, const std::string& detail, const kube::Json& object) {
+  switch (format_) {
+    case OutputFormat::kName:
+      out_ << resource.display(name) << "\n";
+      break;
+    case OutputFormat::kJson:
+    case OutputFormat::kYaml:
+      if (!object.is_null()) objects_.push_back(object);
+      break;
+    case OutputFormat::kWide:
+    case OutputFormat::kLines:
+      out_ << resource.display(name) << " " << what;
+      if (!detail.empty()) out_ << " (" << detail << ")";
+      if (format_ == OutputFormat::kWide && !ns.empty()) out_ << " -n " << ns;
+      out_ << suffix_ << "\n";
+  }
+  out_.flush();  // an operator watches, and a script may read line by line
+}
+
+void Results::finish() {
+  if (format_ != OutputFormat::kJson && format_ != OutputFormat::kYaml) return;
+  kube::Json whole;
+  if (objects_.size() == 1) {
+    whole = objects_[0];
+  } else {
+    whole = {{"apiVersion", "v1"}, {"kind", "List"}, {"metadata", kube::Json::object()}};
+    whole["items"] = objects_;
+  }
+  out_ << (format_ == OutputFormat::kJson ? whole.dump(4) + "\n" : to_yaml(whole));
+}
+
+}  // namespace kcni::cli

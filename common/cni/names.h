@@ -1,0 +1,22 @@
+// The names that the suite writes into a cluster, in one place.
+#pragma once
+
+namespace kcni::cni {
+
+inline constexpr const char* kDefaultKey = "cni";
+
+// Values of the node label and of the pins.
+inline constexpr const char* kFlannelValue = "flannel";
+inline constexpr const char* kNoneValue = "none";
+inline constexpr const char* kCiliumValue = "cilium";
+
+/// On a node: the label key that we put there (value). A label without it belongs to somebody else.
+inline constexpr const char* kLabelKeyAnnotation = "kubectl-cni/label-key";
+
+/// On backup Secrets: label "true", and annotations that say what is in them.
+inline constexpr const char* kBackupLabel = "kubectl-cni/backup";
+inline constexpr const char* kBackupKindAnnotation = "kubectl-cni/kind";
+inline constexpr const char* kBackupNameAnnotation = "kubectl-cni/name";
+inline constexpr const char* kBackupUidAnnotation = "kubectl-cni/uid";
+
+}  // namespace kcni::cni

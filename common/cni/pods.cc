@@ -1,0 +1,36 @@
+#include "common/cni/pods.h"
+
+#include <algorithm>
+
+namespace kcni::cni {
+
+using kube::at;
+using kube::Json;
+using kube::text_at;
+
+bool finished(const Json& pod) {
+  auto phase = text_at(pod, "/status/phase");
+  return phase == "Succeeded" || phase == "Failed";
+}
+
+bool on_host_network(const Json& pod) { return kube::flag_at(pod, "/spec/hostNetwork"); }
+
+bool is_mirror(const Json& pod) {
+  return !kube::annotation_of(pod, "kubernetes.io/config.mirror").empty();
+}
+
+bool has_empty_dir(const Json& pod) {
+  const Json& volumes = at(pod, "/spec/volumes");
+  return std::any_of(volumes.begin(), volumes.end(),
+                     [](const Json& volume) { return volume.contains("emptyDir"); });
+}
+
+bool of_daemonset(const Json& pod) {
+  return text_at(kube::controller_of(pod), "/kind") == "DaemonSet";
+}
+
+bool is_bare(const Json& pod) { return kube::controller_of(pod).is_null() && !is_mirror(pod); }
+
+std::string node_of(const Json& pod) { return text_at(pod, "/spec/nodeName"); }
+
+}  // namespace kcni::cni

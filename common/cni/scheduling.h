@@ -1,0 +1,18 @@
+// Which nodes a pod spec may run on, and which label keys it looks at.
+#pragma once
+
+#include <string>
+
+#include "common/kube/json.h"
+
+namespace kcni::cni {
+
+/// nodeSelector and required node affinity of a pod spec against a Node, as the scheduler and the
+/// DaemonSet controller read them (k8s.io/component-helpers/scheduling/corev1/nodeaffinity).
+/// Taints are not looked at.
+bool may_run_on(const kube::Json& pod_spec, const kube::Json& node);
+
+/// The pod spec's nodeSelector or required node affinity speaks of this label key.
+bool selects_key(const kube::Json& pod_spec, const std::string& key);
+
+}  // namespace kcni::cni

@@ -1,0 +1,83 @@
+#include "common/cni/workloads.h"
+
+#include <fmt/format.h>
+
+#include "common/cni/pods.h"
+#include "common/cni/scheduling.h"
+
+namespace kcni::cni {
+
+using kube::Json;
+
+std::string Workload::place() const {
+  return fmt::format("{} in namespace {}", display(), kube::namespace_of(object));
+}
+
+const char* pod_spec_pointer(const kube::Resource& resource) {
+  if (&resource == &kube::kCronJobs) return "/spec/jobTemplate/spec/template/spec";
+  if (&resource == &kube::kPods) return "/spec";
+  return "/spec/template/spec";
+}
+
+const Json& pod_spec_of(const Workload& workload) {
+  return kube::at(workload.object, pod_spec_pointer(*workload.resource));
+}
+
+const std::vector<const kube::Resource*>& workload_kinds() {
+  static const std::vector<const kube::Resource*> kinds{
+      &kube::kDeployments,  &kube::kStatefulSets,           &kube::kDaemonSets,
+      &kube::kReplicaSets,  &kube::kReplicationControllers, &kube::kCronJobs,
+      &kube::kJobs};
+  return kinds;
+}
+
+Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
+                                           std::string label_selector) {
+  std::vector<Task<kube::List>> lists;
+  for (const auto* resource : workload_kinds()) {
+    kube::Query query;
+    query.resource = resource;
+    query.ns = ns;
+    query.label_selector = label_selector;
+    lists.push_back(client.list(query));
+  }
+  auto results = co_await all(std::move(lists));
+  std::vector<Workload> workloads;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    for (auto& object : results[i].items) {
+      workloads.push_back({workload_kinds()[i], std::move(object)});
+    }
+  }
+  co_return workloads;
+}
+
+Task<std::vector<Json>> read_pods(kube::Client client, std::string ns,
+                                  std::string field_selector) {
+  kube::Query query;
+  query.resource = &kube::kPods;
+  query.ns = std::move(ns);
+  query.field_selector = std::move(field_selector);
+  auto list = co_await client.list(query);
+  co_return std::move(list.items);
+}
+
+std::vector<std::string> selectors_of_key(const std::vector<Workload>& workloads,
+                                          const std::vector<Json>& pods, const std::string& key) {
+  std::vector<std::string> found;
+  for (const auto& workload : workloads) {
+    bool scaled_down = workload.resource == &kube::kReplicaSets &&
+                       !kube::controller_of(workload.object).is_null();
+    bool finished_job = workload.resource == &kube::kJobs &&
+                        !kube::text_at(workload.object, "/status/completionTime").empty();
+    if (scaled_down || finished_job) continue;
+    if (selects_key(pod_spec_of(workload), key)) found.push_back(workload.place());
+  }
+  for (const auto& pod : pods) {
+    if (finished(pod) || !selects_key(kube::at(pod, "/spec"), key)) continue;
+    found.push_back(
+        fmt::format("pod/{} in namespace {}", kube::name_of(pod), kube::namespace_of(pod)));
+  }
+  return found;
+}
+
+}  // namespace kcni::cni

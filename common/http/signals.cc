@@ -1,0 +1,48 @@
+#include "common/http/signals.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+
+#include "common/base/error.h"
+
+namespace kcni::http {
+
+namespace {
+
+std::array<int, 2> pipe_ends{-1, -1};
+std::atomic<int> seen{0};
+
+void on_signal(int) {
+  if (seen.fetch_add(1) >= 1) _exit(static_cast<int>(ExitStatus::kInterrupted));
+  char byte = 0;
+  [[maybe_unused]] auto written = write(pipe_ends[1], &byte, 1);
+}
+
+}  // namespace
+
+int signal_descriptor() {
+  static const bool installed = [] {
+    if (pipe2(pipe_ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) throw failed("cannot make a pipe");
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    return true;
+  }();
+  (void)installed;
+  return pipe_ends[0];
+}
+
+bool take_signal() {
+  std::array<char, 16> bytes;
+  return read(signal_descriptor(), bytes.data(), bytes.size()) > 0;
+}
+
+bool signal_seen() { return seen.load() > 0; }
+
+}  // namespace kcni::http

@@ -1,0 +1,17 @@
+// SIGINT and SIGTERM as something an event loop can poll.
+#pragma once
+
+namespace kcni::http {
+
+/// Installs the handlers once and returns a descriptor that becomes readable at each signal. The
+/// first signal is for the program to deal with in its own time; the second ends it at once with
+/// exit code 130.
+int signal_descriptor();
+
+/// Takes what has come; true when there was a signal since the last call.
+bool take_signal();
+
+/// True from the first signal on, in any thread.
+bool signal_seen();
+
+}  // namespace kcni::http
