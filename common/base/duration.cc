@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "common/base/error.h"
@@ -12,8 +14,20 @@ namespace kcni {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, double>, 4> kUnits{
-    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+constexpr std::array<std::pair<std::string_view, double>, 7> kUnits{{{"ns", 1e-6},
+                                                                     {"us", 1e-3},
+                                                                     {"\u00b5s", 1e-3},
+                                                                     {"ms", 1},
+                                                                     {"s", 1000},
+                                                                     {"m", 60'000},
+                                                                     {"h", 3'600'000}}};
+
+constexpr double kLongest = 1e15;  // 30,000 years: far from where a clock would overflow
+
+// Rounded, but never down to 0, which would mean no limit.
+std::chrono::milliseconds milliseconds_of(double count) {
+  return std::chrono::milliseconds(count > 0 ? std::max(1LL, std::llround(count)) : 0);
+}
 
 // The factor of the unit that text starts with, which is taken off; 0 when there is none.
 double take_unit(std::string_view& text) {
@@ -30,10 +44,10 @@ double take_unit(std::string_view& text) {
 
 std::chrono::milliseconds parse_duration(const std::string& flag, std::string_view text) {
   auto wrong = [&] {
-    return wrong_usage(
-        fmt::format("invalid value \"{}\" for {}: want a duration such as 30s, 5m or 1h30m; 0 means "
-                    "no limit",
-                    text, flag));
+    return wrong_usage(fmt::format(
+        "invalid value \"{}\" for {}: want a duration such as 30s, 5m or 1h30m; 0 means "
+        "no limit",
+        text, flag));
   };
   std::string_view rest = text;
   double total = 0;
@@ -41,17 +55,21 @@ std::chrono::milliseconds parse_duration(const std::string& flag, std::string_vi
   if (rest.empty()) throw wrong();
   while (!rest.empty()) {
     double number = 0;
-    auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number,
-                                        std::chars_format::fixed);
-    if (error != std::errc() || number < 0) throw wrong();
+    auto [end, error] =
+        std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
+    if (error != std::errc() || !(number >= 0 && number < kLongest)) throw wrong();
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    if (rest.empty() && bare) return std::chrono::milliseconds(static_cast<long>(number * 1000));
+    if (rest.empty() && bare) {
+      total = number * 1000;
+      break;
+    }
     double factor = take_unit(rest);
     if (factor == 0) throw wrong();
     bare = false;
     total += number * factor;
   }
-  return std::chrono::milliseconds(static_cast<long>(total));
+  if (total > kLongest) throw wrong();
+  return milliseconds_of(total);
 }
 
 std::string show_duration(std::chrono::milliseconds duration) {

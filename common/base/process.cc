@@ -84,7 +84,12 @@ class SpawnSetup {
   posix_spawnattr_t attributes_{};
 };
 
-std::pair<Fd, Fd> make_pipe() {
+struct Pipe {
+  Fd reading;
+  Fd writing;
+};
+
+Pipe make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     throw failed(fmt::format("cannot make a pipe: {}", std::generic_category().message(errno)));
@@ -127,8 +132,8 @@ std::vector<std::string> merged_environment(const std::vector<std::string>& inhe
 ProcessResult run(const Command& command) {
   auto arguments = command.argv;
   auto environment = merged_environment(own_environment(), command.env);
-  auto [reading, writing] = make_pipe();
-  const SpawnSetup setup(command.inherit_stdin, writing.get());
+  auto pipe = make_pipe();
+  const SpawnSetup setup(command.inherit_stdin, pipe.writing.get());
   ProcessResult result;
   pid_t pid = 0;
   result.start_error =
@@ -136,8 +141,8 @@ ProcessResult run(const Command& command) {
                    pointers(arguments).data(), pointers(environment).data());
   if (result.start_error != 0) return result;
   Child child(pid);
-  writing.reset();
-  auto content = read_all(reading.get(), command.max_output);
+  pipe.writing.reset();
+  auto content = read_all(pipe.reading.get(), command.max_output);
   result.output_too_long = content.too_long;
   result.output = std::move(content.text);
   if (content.too_long) child.kill_now();

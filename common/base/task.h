@@ -7,6 +7,8 @@
 // Two rules for callers. Parameters of a coroutine are taken by value, or refer to something that
 // outlives the whole run (the Client, the options): a coroutine outlives the call expression.
 // A capturing lambda that is a coroutine must outlive its task; prefer named functions.
+// And one because of GCC 12, which then makes coroutine frames too small under sanitizers: no
+// co_await inside the condition of an if or a loop; give its result a name first.
 #pragma once
 
 #include <coroutine>

@@ -7,60 +7,11 @@
 
 #include "common/base/duration.h"
 #include "common/base/text.h"
+#include "common/cli/shared_flags.h"
 
 namespace kcni::cli {
 
 namespace {
-
-constexpr const char* kConnection = "Connection (as kubectl's)";
-
-void add_connection_flags(cxxopts::Options& options) {
-  auto text = [] { return cxxopts::value<std::string>(); };
-  auto flag = [] { return cxxopts::value<bool>(); };
-  options.add_options(kConnection)  //
-      ("kubeconfig", "Path to the kubeconfig file", text(), "FILE")  //
-      ("context", "The kubeconfig context to use", text(), "NAME")  //
-      ("cluster", "The kubeconfig cluster to use", text(), "NAME")  //
-      ("user", "The kubeconfig user to use", text(), "NAME")  //
-      ("s,server", "Address of the API server", text(), "URL")  //
-      ("token", "Bearer token (better kept in the kubeconfig: arguments can be seen)", text(),
-       "TOKEN")  //
-      ("certificate-authority", "CA file for the server's certificate", text(), "FILE")  //
-      ("client-certificate", "Client certificate file", text(), "FILE")  //
-      ("client-key", "Client key file", text(), "FILE")  //
-      ("insecure-skip-tls-verify", "Do not check the server's certificate", flag())  //
-      ("tls-server-name", "Name to check the server's certificate for", text(), "NAME")  //
-      ("as", "User to impersonate", text(), "USER")  //
-      ("as-group", "Group to impersonate; repeatable",
-       cxxopts::value<std::vector<std::string>>(), "GROUP")  //
-      ("as-uid", "UID to impersonate", text(), "UID")  //
-      ("as-user-extra", "Extra to impersonate, KEY=VALUE; repeatable",
-       cxxopts::value<std::vector<std::string>>(), "EXTRA")  //
-      ("request-timeout", "Give up a single request after this long; 0: never",
-       cxxopts::value<std::string>()->default_value("0"), "DURATION")  //
-      ("disable-compression", "Do not ask the server for gzip", flag())  //
-      ("cache-dir", "Accepted as by kubectl; nothing is cached", text(), "DIR");
-}
-
-void add_common_flags(cxxopts::Options& options, const Command& command) {
-  options.add_options("Common")  //
-      ("n,namespace", "Namespace", cxxopts::value<std::string>(), "NAME")  //
-      ("dry-run", "none, client (print what would be done) or server (let the server check it)",
-       cxxopts::value<std::string>()->default_value("none")->implicit_value("client"), "MODE")  //
-      ("timeout", "Give up waiting after this long; 0: never",
-       cxxopts::value<std::string>()->default_value(command.default_timeout), "DURATION")  //
-      ("o,output", "name, wide, json or yaml", cxxopts::value<std::string>(), "FORMAT")  //
-      ("key", "Label key used for the migration",
-       cxxopts::value<std::string>()->default_value("cni"), "KEY")  //
-      ("field-manager", "Field manager of our writes",
-       cxxopts::value<std::string>()->default_value("kubectl-cni"), "NAME")  //
-      ("chunk-size", "Read lists in chunks of so many; 0: whole",
-       cxxopts::value<std::string>()->default_value("500"), "N")  //
-      ("v", "Log level; 6 shows each request", cxxopts::value<std::string>()->default_value("0"),
-       "LEVEL")  //
-      ("h,help", "Show this text")  //
-      ("version", "Show the version");
-}
 
 DryRun parse_dry_run(const std::string& value) {
   if (value == "none" || value == "false") return DryRun::kNone;
@@ -124,7 +75,7 @@ std::string help_text(const Command& command, const std::string& program,
   }
   text += examples + "\nFlags:";
   // The title and the usage line of cxxopts' own help are ours above.
-  auto flags = options.help({"", "Common", kConnection}, false);
+  auto flags = options.help({"", kCommonFlags, kConnectionFlags}, false);
   auto start = flags.find("\n\n");
   text += start == std::string::npos ? flags : flags.substr(start + 1);
   text += "\nEvery flag can be given by environment as well: --ssh-key as KUBECTL_CNI_SSH_KEY.\n"
@@ -242,13 +193,12 @@ void Context::note(const std::string& message) { err_ << printable(message) << s
 
 void Context::report(const std::exception& error) {
   err_ << error_line(error) << std::endl;
-  int code = code_of(error);
-  if (gravity(code) > gravity(exit_code_)) exit_code_ = code;
+  fail_quietly(static_cast<ExitStatus>(code_of(error)));
 }
 
-std::string error_line(const std::exception& error) {
-  std::string text = printable(error.what());
-  return text.starts_with("Error from server") ? text : "error: " + text;
+void Context::fail_quietly(ExitStatus status) {
+  int code = static_cast<int>(status);
+  if (gravity(code) > gravity(exit_code_)) exit_code_ = code;
 }
 
 void require_one_selection(const Context& context, const std::string& noun) {
@@ -269,7 +219,7 @@ int run_main(const Command& command, int argc, char** argv) {
     cxxopts::Options options(program);
     auto adder = options.add_options();
     command.add_flags(adder);
-    add_common_flags(options, command);
+    add_common_flags(options, command.default_timeout);
     add_connection_flags(options);
     options.add_options("hidden")("args", "", cxxopts::value<std::vector<std::string>>());
     options.parse_positional("args");

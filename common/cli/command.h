@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/deadline.h"
+#include "common/cli/error_line.h"
 #include "common/cli/flags.h"
 #include "common/cli/results.h"
 #include "common/http/loop.h"
@@ -51,6 +52,8 @@ class Context {
   void note(const std::string& message);
   /// "error: …" for one object of many; the command then ends with that error's code.
   void report(const std::exception& error);
+  /// The same without a line, when a result line has said it.
+  void fail_quietly(ExitStatus status);
   /// The code to end with after report()s: the gravest (refused, blocked, failed in this order).
   int exit_code() const { return exit_code_; }
 
@@ -80,9 +83,6 @@ struct Command {
   /// Returns nothing: failures are thrown or report()ed.
   std::function<void(Context&)> run;
 };
-
-/// "error: …" or "Error from server (…): …", in one printable line.
-std::string error_line(const std::exception& error);
 
 /// Throws Error (kUsage) for a bad selector that would otherwise reach the server unparsed, or when
 /// the combination of names, -l and --all is wrong: exactly one of the three.

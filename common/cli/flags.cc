@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <numeric>
 
 #include "common/base/duration.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
+#include "common/cli/nearest.h"
 
 namespace kcni::cli {
 
@@ -23,35 +23,14 @@ std::string variable_of(const std::string& flag) {
   return name;
 }
 
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row.back();
-}
-
 std::string nearest_flag(const cxxopts::Options& options, const std::string& wrong) {
-  std::string best;
-  std::size_t best_distance = 3;  // further away it is another word, not a misspelling
+  std::vector<std::string> names;
   for (const auto& group : options.groups()) {
     for (const auto& option : options.group_help(group).options) {
-      for (const auto& name : option.l) {
-        auto distance = edit_distance(wrong, name);
-        if (distance < best_distance) {
-          best = name;
-          best_distance = distance;
-        }
-      }
+      names.insert(names.end(), option.l.begin(), option.l.end());
     }
   }
-  return best;
+  return nearest_word(wrong, names);
 }
 
 // cxxopts quotes names in typographic quotes inside its messages; this takes the name out.
@@ -89,8 +68,11 @@ bool Flags::given(const std::string& name) const {
 std::string Flags::text(const std::string& name) const {
   if (parsed_.count(name)) return parsed_[name].as<std::string>();
   if (auto value = from_environment(name)) return *value;
-  auto value = parsed_[name].as_optional<std::string>();
-  return value.value_or("");
+  try {
+    return parsed_[name].as<std::string>();  // the default
+  } catch (const cxxopts::exceptions::exception&) {
+    return "";
+  }
 }
 
 std::optional<std::string> Flags::optional_text(const std::string& name) const {
@@ -103,8 +85,8 @@ bool Flags::flag(const std::string& name) const {
   auto value = from_environment(name);
   if (!value || *value == "false" || *value == "0" || value->empty()) return false;
   if (*value == "true" || *value == "1") return true;
-  throw wrong_usage(fmt::format("invalid value \"{}\" for {}: want true or false", *value,
-                                variable_of(name)));
+  throw wrong_usage(
+      fmt::format("invalid value \"{}\" for {}: want true or false", *value, variable_of(name)));
 }
 
 int Flags::number(const std::string& name, int lowest) const {
@@ -112,8 +94,8 @@ int Flags::number(const std::string& name, int lowest) const {
   int result = 0;
   auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
   if (error != std::errc() || end != value.data() + value.size() || result < lowest) {
-    throw wrong_usage(fmt::format("invalid value \"{}\" for --{}: want a whole number of at least {}",
-                                  value, name, lowest));
+    throw wrong_usage(fmt::format(
+        "invalid value \"{}\" for --{}: want a whole number of at least {}", value, name, lowest));
   }
   return result;
 }

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include <cctype>
+#include <algorithm>
 #include <regex>
+#include <string_view>
 
 #include "common/base/error.h"
 
@@ -15,9 +16,17 @@ namespace {
 // yaml-cpp writes the strings "yes" and "1" plainly; YAML 1.1 readers would take them for a boolean
 // and a number. Anything that is not clearly a word is quoted.
 bool plain_is_safe(const std::string& text) {
-  static const std::regex kWord("[A-Za-z_/][A-Za-z0-9_./()-]*");
+  // No std::regex over a text that may be long: it recurses character by character.
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_/";
+  constexpr std::string_view kMore = "0123456789.()-";
+  auto among = [](char c, std::string_view set) { return set.find(c) != set.npos; };
+  if (text.empty() || !among(text[0], kLetters)) return false;
+  if (!std::all_of(text.begin(), text.end(),
+                   [&](char c) { return among(c, kLetters) || among(c, kMore); })) {
+    return false;
+  }
   static const std::regex kReserved("y|n|yes|no|on|off|true|false|null", std::regex::icase);
-  return std::regex_match(text, kWord) && !std::regex_match(text, kReserved);
+  return text.size() > 5 || !std::regex_match(text, kReserved);
 }
 
 void emit(YAML::Emitter& out, const kube::Json& value) {

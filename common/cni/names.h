@@ -13,6 +13,12 @@ inline constexpr const char* kCiliumValue = "cilium";
 /// On a node: the label key that we put there (value). A label without it belongs to somebody else.
 inline constexpr const char* kLabelKeyAnnotation = "kubectl-cni/label-key";
 
+/// On a workload that we pinned: the label key (value), and the nodeSelector value that stood there
+/// before, if there was one. Annotations and not the field manager, because PodSpec.nodeSelector is
+/// an atomic map: whoever adds another key to it later takes the ownership of ours along.
+inline constexpr const char* kPinnedAnnotation = "kubectl-cni/pinned";
+inline constexpr const char* kPinnedOverAnnotation = "kubectl-cni/pinned-over";
+
 /// On backup Secrets: label "true", and annotations that say what is in them.
 inline constexpr const char* kBackupLabel = "kubectl-cni/backup";
 inline constexpr const char* kBackupKindAnnotation = "kubectl-cni/kind";

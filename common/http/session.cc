@@ -12,7 +12,8 @@ Task<> Gate::enter(Deadline deadline, OnInterrupt on_interrupt) {
   Waiter waiter(loop_, deadline, on_interrupt);
   queue_.push_back(&waiter);
   try {
-    if (co_await waiter == Waiter::Outcome::kReady) co_return;  // leave() gave its place to us
+    auto outcome = co_await waiter;
+    if (outcome == Waiter::Outcome::kReady) co_return;  // leave() gave its place to us
   } catch (...) {
     std::erase(queue_, &waiter);
     throw;

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 
 #include "common/base/error.h"
 
@@ -14,10 +13,10 @@ namespace kcni::http {
 namespace {
 
 std::array<int, 2> pipe_ends{-1, -1};
-std::atomic<int> seen{0};
+std::atomic<bool> seen{false};
 
 void on_signal(int) {
-  if (seen.fetch_add(1) >= 1) _exit(static_cast<int>(ExitStatus::kInterrupted));
+  if (seen.exchange(true)) _exit(static_cast<int>(ExitStatus::kInterrupted));
   char byte = 0;
   [[maybe_unused]] auto written = write(pipe_ends[1], &byte, 1);
 }
@@ -43,6 +42,6 @@ bool take_signal() {
   return read(signal_descriptor(), bytes.data(), bytes.size()) > 0;
 }
 
-bool signal_seen() { return seen.load() > 0; }
+const std::atomic<bool>& stop_flag() { return seen; }
 
 }  // namespace kcni::http

@@ -1,6 +1,8 @@
 // SIGINT and SIGTERM as something an event loop can poll.
 #pragma once
 
+#include <atomic>
+
 namespace kcni::http {
 
 /// Installs the handlers once and returns a descriptor that becomes readable at each signal. The
@@ -11,7 +13,7 @@ int signal_descriptor();
 /// Takes what has come; true when there was a signal since the last call.
 bool take_signal();
 
-/// True from the first signal on, in any thread.
-bool signal_seen();
+/// True from the first signal on; for threads that wait on something else than the loop.
+const std::atomic<bool>& stop_flag();
 
 }  // namespace kcni::http

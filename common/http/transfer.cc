@@ -216,7 +216,8 @@ void Transfer::transfer_done(CURLcode result) {
 }
 
 Task<> Transfer::wait() {
-  if (co_await waiter_ == Waiter::Outcome::kTimedOut) {
+  auto outcome = co_await waiter_;
+  if (outcome == Waiter::Outcome::kTimedOut) {
     throw TimedOut(fmt::format("{} did not answer in time", server_));
   }
 }

@@ -15,7 +15,8 @@
 
 namespace kcni::kube {
 
-/// kubectl's connection flags; an unset one is nullopt (an empty string given is a value).
+/// kubectl's connection flags; an unset one is nullopt. As in kubectl an empty string is as good as
+/// unset; unlike there, insecure_skip_tls_verify=false overrides the kubeconfig's true.
 struct ConfigOverrides {
   std::optional<std::string> kubeconfig, context, cluster, user, namespace_;
   std::optional<std::string> server, token, certificate_authority, client_certificate, client_key;
@@ -48,7 +49,9 @@ using Environment = std::function<std::optional<std::string>(const std::string&)
 Environment process_environment();
 
 /// Reads the files and makes the configuration. Throws Error (kFailed) with one line that names the
-/// file, context, cluster or user at fault and what to do; never with a secret in it.
+/// file, context, cluster or user at fault and what to do; never with a secret in it. A token file
+/// or exec plugin is first looked at when credentials are asked for. Over plain http nothing of an
+/// identity is read or sent. (kUsage) for a malformed --as-user-extra.
 ClientConfig load_config(const ConfigOverrides& overrides, const Environment& environment);
 
 }  // namespace kcni::kube

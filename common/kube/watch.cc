@@ -34,7 +34,9 @@ bool apply(State& state, Json event) {
 
 Task<End> follow(Client client, Query query, State& state, const Until& until) {
   auto stream = co_await client.watch(query, state.resource_version);
-  while (co_await stream->wait_for_lines()) {
+  while (true) {
+    bool more = co_await stream->wait_for_lines();
+    if (!more) break;
     while (auto line = stream->take_line()) {
       Json event = Json::parse(*line, nullptr, false);
       if (event.is_discarded()) co_return End::kResume;

@@ -155,7 +155,12 @@ class Run {
         case LabelChange::Kind::kRemove:
           break;
       }
-      if (co_await write(node) || attempt >= kMaxReplans) co_return;
+      bool written = co_await write(node);
+      if (written) co_return;
+      if (attempt >= kMaxReplans) {
+        throw failed(fmt::format("node/{} is changed by somebody else all the time; try again",
+                                 kube::name_of(node)));
+      }
     }
   }
 

@@ -1,0 +1,141 @@
+#include "common/cni/create_anew.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/kube/watch.h"
+
+namespace kcni::cni {
+
+namespace {
+
+using kube::Answer;
+using kube::Json;
+
+constexpr Milliseconds kFirstPause{50};
+constexpr Milliseconds kLongestPause{1000};
+
+bool says(const Json& text_owner, const char* pointer, std::string_view words) {
+  return kube::text_at(text_owner, pointer).find(words) != std::string::npos;
+}
+
+// Every complaint is that an address or port is in use: nothing else is wrong with the object.
+bool only_allocations(const Answer& answer) {
+  const Json& causes = kube::at(answer.body, "/details/causes");
+  if (!causes.is_array() || causes.empty()) {
+    return says(answer.body, "/message", "already allocated");
+  }
+  return std::all_of(causes.begin(), causes.end(), [](const Json& cause) {
+    return says(cause, "/message", "already allocated");
+  });
+}
+
+struct Attempt {
+  CreateOutcome outcome = CreateOutcome::kLater;
+  Answer answer;
+  Json found;           ///< with kExists: the object of that name, or null
+  std::string trouble;  ///< why it is to be tried later, for the user
+
+  bool usable() const {
+    return outcome == CreateOutcome::kMade ||
+           (outcome == CreateOutcome::kExists && !found.is_null() && !kube::terminating(found));
+  }
+};
+
+Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource, Json wanted) {
+  Attempt attempt;
+  try {
+    auto ns = kube::namespace_of(wanted);
+    auto name = kube::name_of(wanted);
+    attempt.answer = co_await client.create(resource, ns, std::move(wanted));
+    attempt.outcome = judge_create(attempt.answer);
+    attempt.trouble = attempt.answer.message();
+    if (attempt.outcome == CreateOutcome::kMade) attempt.found = attempt.answer.body;
+    if (attempt.outcome != CreateOutcome::kExists) co_return attempt;
+    auto there = co_await client.get(resource, ns, name);
+    if (there.ok()) attempt.found = std::move(there.body);
+  } catch (const http::TransportError& error) {
+    // Whether it arrived shows when it is sent again.
+    if (error.kind() == http::TransportError::Kind::kUntrusted) throw;
+    attempt.outcome = CreateOutcome::kLater;
+    attempt.trouble = error.what();
+  } catch (const TimedOut& error) {
+    attempt.outcome = CreateOutcome::kLater;
+    attempt.trouble = error.what();
+  }
+  co_return attempt;
+}
+
+[[noreturn]] void give_up(const Attempt& last) {
+  if (last.outcome == CreateOutcome::kTaken) throw AddressTaken(last.trouble);
+  throw TimedOut(last.trouble);
+}
+
+Json as_it_should_be(Json found, const std::string& display, const Difference& difference) {
+  auto where = difference(found);
+  if (where.empty()) return found;
+  throw failed(fmt::format("{} exists again, but differs in {}", display, where));
+}
+
+Milliseconds within(Deadline deadline, Milliseconds pause) {
+  auto left = deadline.left();
+  return left ? std::min(*left, pause) : pause;
+}
+
+}  // namespace
+
+CreateOutcome judge_create(const Answer& answer) {
+  if (answer.ok()) return CreateOutcome::kMade;
+  if (answer.status == 409) {
+    return answer.reason() == "AlreadyExists" ? CreateOutcome::kExists : CreateOutcome::kLater;
+  }
+  if (answer.status == 422 && only_allocations(answer)) return CreateOutcome::kTaken;
+  bool quota = answer.status == 403 && says(answer.body, "/message", "exceeded quota");
+  if (quota || answer.too_many_requests() || answer.status >= 500) return CreateOutcome::kLater;
+  return CreateOutcome::kNo;
+}
+
+Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, Json wanted) {
+  auto ns = kube::namespace_of(wanted);
+  auto trying = client.trying().quiet();
+  auto answer = co_await trying.create(resource, ns, std::move(wanted));
+  auto outcome = judge_create(answer);
+  bool cannot_tell = answer.status == 400 && says(answer.body, "/message", "dry run");
+  bool quota = answer.status == 403 && outcome == CreateOutcome::kLater;
+  bool held = outcome == CreateOutcome::kExists || outcome == CreateOutcome::kTaken;
+  if (held || quota || answer.conflict() || cannot_tell) co_return true;
+  if (outcome != CreateOutcome::kMade) throw kube::ApiError(std::move(answer));
+  co_return false;
+}
+
+Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resource& resource,
+                       Json wanted, Difference difference) {
+  auto bounded = client.until(deadline);
+  auto display = resource.display(kube::name_of(wanted));
+  for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    Attempt attempt = co_await try_to_create(bounded, resource, wanted);
+    if (attempt.usable()) {
+      co_return as_it_should_be(std::move(attempt.found), display, difference);
+    }
+    if (attempt.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(attempt.answer));
+    if (deadline.passed()) give_up(attempt);
+    co_await client.loop().sleep(within(deadline, pause), client.on_interrupt());
+  }
+}
+
+Task<> wait_gone(kube::Client client, const kube::Resource& resource, std::string ns,
+                 std::string name, std::string uid) {
+  kube::Query query;
+  query.resource = &resource;
+  query.ns = ns;
+  query.field_selector = "metadata.name=" + name;
+  query.metadata_only = true;
+  kube::Until gone = [uid](const kube::Snapshot& snapshot) {
+    return std::none_of(snapshot.begin(), snapshot.end(),
+                        [&](const auto& entry) { return kube::uid_of(entry.second) == uid; });
+  };
+  co_await kube::list_then_watch(client, std::move(query), std::move(gone));
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,185 @@
+// mend() of backup.h: what an interrupted run left deleted comes back.
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "common/cni/backup.h"
+#include "common/cni/create_anew.h"
+#include "common/cni/names.h"
+#include "common/cni/pods_recreate.h"
+#include "common/cni/services_recreate.h"
+#include "common/cni/services_restore.h"
+
+namespace kcni::cni {
+
+namespace {
+
+using kube::Json;
+
+/// One backup's mending.
+struct Job {
+  kube::Client client;
+  MendOptions options;
+  Backup backup;
+  const kube::Resource* resource = nullptr;
+
+  std::string name() const { return kube::name_of(backup.object); }
+  std::string ns() const { return kube::namespace_of(backup.object); }
+  std::string display() const { return resource->display(name()); }
+};
+
+std::string difference_from(const Job& job, const Json& found) {
+  return job.resource == &kube::kPods ? pod_difference(job.backup.object, found, job.options.key)
+                                      : service_difference(job.backup.object, found);
+}
+
+Task<Json> restore_pod(Job job) {
+  Json wanted = recreatable_pod(job.backup.object, job.options.key);
+  Difference difference = [job](const Json& found) { return difference_from(job, found); };
+  co_return co_await create_anew(job.client, job.client.deadline(), kube::kPods, std::move(wanted),
+                                 std::move(difference));
+}
+
+Task<> restore_whole_service(Job job) {
+  Json made = co_await restore_service(job.client, job.client.deadline(), job.backup);
+  co_await put_back_companions(job.client, job.backup, std::move(made));
+}
+
+std::string mended_line(const Job& job) {
+  return fmt::format("{} {} from a backup left by an interrupted run", job.display(),
+                     job.options.dry_run ? "would be recreated" : "recreated");
+}
+
+// The object is gone, or on its way.
+Task<> restore(Job job, MendReport& report) {
+  if (!job.options.dry_run) {
+    co_await wait_gone(job.client, *job.resource, job.ns(), job.name(),
+                       kube::uid_of(job.backup.object));
+    if (job.resource == &kube::kPods) {
+      co_await restore_pod(job);
+    } else {
+      co_await restore_whole_service(job);
+    }
+    co_await drop_backup(job.client, job.backup.secret);
+  }
+  report.mended.push_back(mended_line(job));
+}
+
+// Never deleted, so the backup goes. Another run may have written it just now, though, and delete
+// the object next: the second look is for that.
+Task<> forget(Job job, MendReport& report) {
+  if (job.options.dry_run) co_return;
+  co_await drop_backup(job.client, job.backup.secret);
+  auto answer = co_await job.client.get(*job.resource, job.ns(), job.name());
+  bool same = answer.ok() && kube::uid_of(answer.body) == kube::uid_of(job.backup.object);
+  if (!answer.not_found() && !(same && kube::terminating(answer.body))) co_return;
+  job.backup.secret =
+      co_await save_backup(job.client, *job.resource, job.backup.object, job.backup.companions);
+  co_await restore(std::move(job), report);
+}
+
+// Another object has the name: the new one of a run that could not drop its backup any more, or
+// somebody else's.
+Task<> settle(Job job, Json found, MendReport& report) {
+  auto where = difference_from(job, found);
+  if (!where.empty()) {
+    report.warnings.push_back(fmt::format(
+        "{} in namespace {} is not what an interrupted run deleted (it differs in {}): that is "
+        "kept in {}; delete it when it is not wanted any more",
+        job.display(), job.ns(), where, job.backup.secret.display()));
+    co_return;
+  }
+  if (job.options.dry_run) co_return;
+  co_await put_back_companions(job.client, job.backup, std::move(found));
+  co_await drop_backup(job.client, job.backup.secret);
+}
+
+Task<> mend_job(Job job, MendReport& report) {
+  auto answer = co_await job.client.get(*job.resource, job.ns(), job.name());
+  if (answer.not_found()) {
+    co_await restore(std::move(job), report);
+    co_return;
+  }
+  Json found = kube::body_or_throw(std::move(answer));
+  if (kube::uid_of(found) != kube::uid_of(job.backup.object)) {
+    co_await settle(std::move(job), std::move(found), report);
+  } else if (kube::terminating(found)) {
+    co_await restore(std::move(job), report);
+  } else {
+    co_await forget(std::move(job), report);
+  }
+}
+
+Job make_job(kube::Client client, const MendOptions& options, const Json& secret) {
+  Job job{std::move(client), options, read_backup(secret), nullptr};
+  job.resource = kube::resource_of(kube::text_at(job.backup.object, "/apiVersion"),
+                                   kube::text_at(job.backup.object, "/kind"));
+  if (job.resource != &kube::kPods && job.resource != &kube::kServices) {
+    throw failed(fmt::format("{} keeps a {}, which this version cannot put back",
+                             job.backup.secret.display(),
+                             kube::text_at(job.backup.object, "/kind")));
+  }
+  return job;
+}
+
+bool namespace_ends(const Error& error) {
+  const auto* api = dynamic_cast<const kube::ApiError*>(&error);
+  return api && !api->answer().cause("NamespaceTerminating").is_null();
+}
+
+Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendReport& report) {
+  std::string what =
+      fmt::format("{} in namespace {}", kube::kSecrets.display(kube::name_of(secret)),
+                  kube::namespace_of(secret));
+  try {
+    Job job = make_job(std::move(client), options, secret);
+    what = fmt::format("{} in namespace {}", job.display(), job.ns());
+    co_await mend_job(std::move(job), report);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    auto line = fmt::format("{} was deleted by an interrupted run and could not be put back: {}",
+                            what, error.what());
+    if (namespace_ends(error)) {
+      report.warnings.push_back(line);
+    } else {
+      report.errors.emplace_back(error.status(), line);
+    }
+  }
+}
+
+// nullopt: not allowed.
+Task<std::optional<kube::List>> list_backups(kube::Client client, std::string ns) {
+  kube::Query query;
+  query.resource = &kube::kSecrets;
+  query.ns = std::move(ns);
+  query.label_selector = fmt::format("{}=true", kBackupLabel);
+  try {
+    co_return co_await client.list(std::move(query));
+  } catch (const kube::ApiError& error) {
+    if (error.answer().status != 403) throw;
+  }
+  co_return std::nullopt;
+}
+
+}  // namespace
+
+Task<MendReport> mend(kube::Client client, MendOptions options) {
+  MendReport report;
+  auto list = co_await list_backups(client, "");
+  if (!list && !options.ns.empty()) list = co_await list_backups(client, options.ns);
+  if (!list) {
+    report.warnings.push_back(
+        "no right to list Secrets: backups of an interrupted run, if any, were not looked for");
+    co_return report;
+  }
+  std::vector<Task<>> tasks;
+  for (auto& secret : list->items) {
+    tasks.push_back(mend_secret(client, options, std::move(secret), report));
+  }
+  co_await all(std::move(tasks));
+  co_return report;
+}
+
+}  // namespace kcni::cni

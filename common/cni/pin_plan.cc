@@ -1,0 +1,121 @@
+#include "common/cni/pin_plan.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/cni/names.h"
+#include "common/cni/pods.h"
+
+namespace kcni::cni {
+
+using kube::at;
+using kube::Json;
+using Kind = PinChange::Kind;
+
+namespace {
+
+bool part_of_cilium(const Json& object) {
+  return kube::label_of(object, "app.kubernetes.io/part-of") == "cilium";
+}
+
+bool is_cni_daemonset(const Workload& workload, const PinWish& wish) {
+  return workload.resource == &kube::kDaemonSets &&
+         cni_of(workload.object, wish.daemonsets).has_value();
+}
+
+PinChange plan_set(const Workload& workload, const PinWish& wish, const std::string& current,
+                   bool ours) {
+  if (current == *wish.value) return {Kind::kUnchanged, "", current};
+  if (current.empty() || ours || wish.overwrite) return {Kind::kSet, "", current};
+  return {Kind::kRefused,
+          fmt::format("{} already has nodeSelector {}={}; say --overwrite to replace it until "
+                      "'pin --remove' puts it back, or choose another --key",
+                      workload.place(), wish.key, current),
+          current};
+}
+
+PinChange plan_remove(const Workload& workload, const PinWish& wish, const std::string& current,
+                      bool ours) {
+  if (current.empty() && !ours) return {Kind::kUnchanged, "", current};
+  if (ours || wish.force || wish.cni_itself) return {Kind::kRemove, "", current};
+  return {Kind::kSkipped,
+          fmt::format("{} keeps nodeSelector {}={}: kubectl-cni did not put it there (--force "
+                      "takes it off all the same)",
+                      workload.place(), wish.key, current),
+          current};
+}
+
+// The rules that leave a workload alone before its selector is looked at.
+std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& wish, bool has_pin) {
+  const Json& owner = kube::controller_of(workload.object);
+  if (!owner.is_null() && !has_custom_owner(workload.object)) {
+    if (!wish.named) return PinChange{Kind::kOutOfScope, "", ""};
+    return PinChange{Kind::kRefused,
+                     fmt::format("{} belongs to {} {}: name that instead", workload.place(),
+                                 kube::text_at(owner, "/kind"), kube::text_at(owner, "/name")),
+                     ""};
+  }
+  if (wish.cni_itself) return std::nullopt;
+  if (is_cni_daemonset(workload, wish) || part_of_cilium(workload.object)) {
+    if (!wish.named) return PinChange{Kind::kOutOfScope, "", ""};
+    return PinChange{Kind::kRefused,
+                     workload.place() + " is the CNI itself: pin it with --cni flannel|cilium", ""};
+  }
+  if (!wish.value && !has_pin) return std::nullopt;
+  if (workload.resource == &kube::kJobs) {
+    bool done = !kube::text_at(workload.object, "/status/completionTime").empty();
+    if (done && !wish.named) return PinChange{Kind::kOutOfScope, "", ""};
+    return PinChange{Kind::kSkipped, workload.place() + ": a Job's template cannot be changed", ""};
+  }
+  if (wish.value && kube::flag_at(pod_spec_of(workload), "/hostNetwork") &&
+      !wish.include_host_network) {
+    return PinChange{Kind::kSkipped,
+                     workload.place() + " is on the host network and needs no CNI "
+                                        "(--include-host-network pins it)",
+                     ""};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool has_custom_owner(const Json& object) {
+  const Json& owner = kube::controller_of(object);
+  if (owner.is_null()) return false;
+  auto group = kube::text_at(owner, "/apiVersion");
+  return group != "v1" && group != "apps/v1" && group != "batch/v1";
+}
+
+PinChange plan_pin(const Workload& workload, const PinWish& wish) {
+  const Json& selector = at(pod_spec_of(workload), "/nodeSelector");
+  std::string current = selector.is_object() ? selector.value(wish.key, "") : "";
+  if (auto left_alone = out_of_reach(workload, wish, !current.empty())) return *left_alone;
+  bool ours = kube::annotation_of(workload.object, kPinnedAnnotation) == wish.key;
+  return wish.value ? plan_set(workload, wish, current, ours)
+                    : plan_remove(workload, wish, current, ours);
+}
+
+Json pin_patch(const Workload& workload, const PinWish& wish) {
+  auto change = plan_pin(workload, wish);
+  auto before = kube::annotation_of(workload.object, kPinnedOverAnnotation);
+  bool ours = kube::annotation_of(workload.object, kPinnedAnnotation) == wish.key;
+  Json patch;
+  patch["metadata"]["resourceVersion"] = kube::text_at(workload.object, "/metadata/resourceVersion");
+  auto& annotations = patch["metadata"]["annotations"];
+  Json selected = nullptr;
+  if (wish.value) {
+    selected = *wish.value;
+    annotations[kPinnedAnnotation] = wish.key;
+    if (!ours && !change.current.empty()) annotations[kPinnedOverAnnotation] = change.current;
+  } else {
+    if (!before.empty()) selected = before;
+    annotations[kPinnedAnnotation] = nullptr;
+    annotations[kPinnedOverAnnotation] = nullptr;
+  }
+  auto pointer = std::string(pod_spec_pointer(*workload.resource)) + "/nodeSelector";
+  patch[Json::json_pointer(pointer)][wish.key] = selected;
+  return patch;
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,42 @@
+# shellcheck shell=sh disable=SC2154
+# Routes of host-gw and DirectRouting: into flannel's network, by way of another node, on the NIC.
+# Those on flannel's own links go with them. A route with a "proto" is a routing daemon's or
+# Cilium's; only iproute2 can tell, so nothing is removed with busybox's ip.
+
+routes_in() { # CIDR
+  case $1 in *:*) version=-6 ;; *) version=-4 ;; esac
+  ip "$version" route show root "$1" 2>/dev/null | awk -v version="$version" '
+    $2 == "via" && $4 == "dev" && $5 != "cni0" && $5 !~ /^flannel[.-]/ && !/ proto / {
+      print version, $1, $2, $3, $4, $5
+    }'
+}
+
+find_any_route() {
+  for net in $nets; do routes_in "$net"; done
+}
+
+find_route() { if has_iproute2; then find_any_route; fi; }
+find_unclear_route() { if ! has_iproute2; then find_any_route; fi; }
+
+has_iproute2() { ip -V 2>/dev/null | grep -q iproute2; }
+
+say_unclear() { say kept route "${2#* }" 'needs iproute2 to tell whose it is'; }
+
+# shellcheck disable=SC2086  # a route is words
+remove_route() { step ip ${1%% *} route delete ${1#* }; }
+
+# Best effort and never residue: other nodes' pods make such entries as long as they are there.
+# The second and third side of an entry are those of its answers (a Service's real backend).
+flush_conntrack() {
+  has conntrack || return 0
+  for net in $nets; do
+    case $net in *:*) family=ipv6 ;; *) family=ipv4 ;; esac
+    for side in --orig-src --orig-dst --reply-src --reply-dst; do
+      if [ -n "$dry_run" ]; then
+        say would "conntrack -D -f $family $side $net"
+      elif conntrack -D -f "$family" "$side" "$net" >/dev/null 2>&1; then
+        say removed conntrack "$side $net"
+      fi
+    done
+  done
+}

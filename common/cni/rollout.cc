@@ -1,0 +1,114 @@
+#include "common/cni/rollout.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "common/base/text.h"
+#include "common/kube/watch.h"
+
+namespace kcni::cni {
+
+using kube::at;
+using kube::Json;
+using kube::number_at;
+using kube::text_at;
+
+namespace {
+
+bool observed(const Json& object) {
+  return number_at(object, "/status/observedGeneration") >= number_at(object, "/metadata/generation");
+}
+
+std::string deployment_missing(const Json& object) {
+  if (kube::flag_at(object, "/spec/paused")) return "";
+  if (!observed(object)) return "its controller has not seen the change yet";
+  long wanted = number_at(object, "/spec/replicas", 1);
+  long updated = number_at(object, "/status/updatedReplicas");
+  long total = number_at(object, "/status/replicas");
+  long available = number_at(object, "/status/availableReplicas");
+  if (updated < wanted) return fmt::format("{} of {} pods are new", updated, wanted);
+  if (total > updated) return fmt::format("{} old pods are still there", total - updated);
+  if (available < updated) return fmt::format("{} of {} new pods are available", available, updated);
+  return "";
+}
+
+std::string statefulset_missing(const Json& object) {
+  if (text_at(object, "/spec/updateStrategy/type") == "OnDelete") return "";
+  if (!observed(object)) return "its controller has not seen the change yet";
+  long wanted = number_at(object, "/spec/replicas", 1);
+  long ready = number_at(object, "/status/readyReplicas");
+  long partition = number_at(object, "/spec/updateStrategy/rollingUpdate/partition");
+  long updated = number_at(object, "/status/updatedReplicas");
+  if (ready < wanted) return fmt::format("{} of {} pods are ready", ready, wanted);
+  if (partition > 0) {
+    if (updated >= wanted - partition) return "";
+    return fmt::format("{} of {} pods are new", updated, wanted - partition);
+  }
+  if (text_at(object, "/status/updateRevision") != text_at(object, "/status/currentRevision")) {
+    return fmt::format("{} of {} pods are new", updated, wanted);
+  }
+  return "";
+}
+
+std::string daemonset_missing(const Json& object) {
+  if (text_at(object, "/spec/updateStrategy/type") == "OnDelete") return "";
+  if (!observed(object)) return "its controller has not seen the change yet";
+  long wanted = number_at(object, "/status/desiredNumberScheduled");
+  long updated = number_at(object, "/status/updatedNumberScheduled");
+  long available = number_at(object, "/status/numberAvailable");
+  if (updated < wanted) return fmt::format("{} of {} pods are new", updated, wanted);
+  if (available < wanted) return fmt::format("{} of {} new pods are available", available, wanted);
+  return "";
+}
+
+Task<> wait_for_kind(kube::Client client, const kube::Resource* resource, std::set<std::string> keys,
+                     const std::function<void(const std::string&)>& progress) {
+  kube::Query query;
+  query.resource = resource;
+  std::vector<std::string> missing;
+  kube::Until done = [&](const kube::Snapshot& snapshot) {
+    std::vector<std::string> now;
+    for (const auto& key : keys) {
+      auto found = snapshot.find(key);
+      if (found == snapshot.end()) continue;
+      auto reason = rollout_missing(*resource, found->second);
+      if (!reason.empty()) now.push_back(fmt::format("{}: {}", resource->display(key), reason));
+    }
+    if (now != missing && !now.empty()) progress(some_of(now, 3));
+    missing = std::move(now);
+    return missing.empty();
+  };
+  try {
+    co_await kube::list_then_watch(client, query, done);
+  } catch (const TimedOut&) {
+    throw TimedOut("timed out waiting for rollouts: " + some_of(missing));
+  }
+}
+
+}  // namespace
+
+std::string rollout_missing(const kube::Resource& resource, const Json& object) {
+  if (&resource == &kube::kDeployments) return deployment_missing(object);
+  if (&resource == &kube::kStatefulSets) return statefulset_missing(object);
+  if (&resource == &kube::kDaemonSets) return daemonset_missing(object);
+  return "";
+}
+
+Task<> wait_for_rollouts(kube::Client client, std::vector<Workload> workloads,
+                         std::function<void(const std::string&)> progress) {
+  std::map<const kube::Resource*, std::set<std::string>> by_kind;
+  for (const auto& workload : workloads) {
+    by_kind[workload.resource].insert(kube::key_of(workload.object));
+  }
+  std::vector<Task<>> waits;
+  for (const auto* resource : {&kube::kDeployments, &kube::kStatefulSets, &kube::kDaemonSets}) {
+    auto found = by_kind.find(resource);
+    if (found == by_kind.end()) continue;
+    waits.push_back(wait_for_kind(client, resource, found->second, progress));
+  }
+  co_await all(std::move(waits));
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,139 @@
+#include "common/cni/services_broken.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/text.h"
+#include "common/cni/pods.h"
+#include "common/cni/workloads.h"
+
+namespace kcni::cni {
+
+namespace {
+
+using kube::Json;
+
+constexpr Milliseconds kMoment{2000};
+
+bool matches(const Json& selector, const Json& pod) {
+  for (const auto& [key, value] : selector.items()) {
+    if (!kube::has_label(pod, key) || kube::label_of(pod, key) != value) return false;
+  }
+  return true;
+}
+
+bool ready(const Json& pod) {
+  if (finished(pod) || kube::terminating(pod)) return false;
+  const Json& conditions = kube::at(pod, "/status/conditions");
+  return std::any_of(conditions.begin(), conditions.end(), [](const Json& condition) {
+    return kube::text_at(condition, "/type") == "Ready" &&
+           kube::text_at(condition, "/status") == "True";
+  });
+}
+
+bool has_address(const Json& pod, const std::string& address) {
+  const Json& addresses = kube::at(pod, "/status/podIPs");
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const Json& item) { return kube::text_at(item, "/ip") == address; });
+}
+
+std::size_t ready_pods(const Json& service, const EndpointsView& view) {
+  auto prefix = kube::namespace_of(service) + "/";
+  const Json& selector = kube::at(service, "/spec/selector");
+  std::size_t count = 0;
+  for (auto pod = view.pods.lower_bound(prefix); pod != view.pods.end(); ++pod) {
+    if (!pod->first.starts_with(prefix)) break;
+    if (matches(selector, pod->second) && ready(pod->second)) ++count;
+  }
+  return count;
+}
+
+// The endpoint belongs to a pod that is not there, or not at this address.
+std::string stale(const Json& endpoint, const std::string& ns, const EndpointsView& view) {
+  if (kube::text_at(endpoint, "/targetRef/kind") != "Pod") return "";
+  auto name = kube::text_at(endpoint, "/targetRef/name");
+  auto address = kube::text_at(endpoint, "/addresses/0");
+  auto pod = view.pods.find(ns + "/" + name);
+  auto uid = kube::text_at(endpoint, "/targetRef/uid");
+  if (pod == view.pods.end() || (!uid.empty() && kube::uid_of(pod->second) != uid)) {
+    return fmt::format("endpoint {} is of pod {}, which is gone", address, name);
+  }
+  if (finished(pod->second) || has_address(pod->second, address)) return "";
+  return fmt::format("endpoint {} is not an address of its pod {}", address, name);
+}
+
+bool is_ready(const Json& endpoint) {
+  const Json& condition = kube::at(endpoint, "/conditions/ready");
+  return !condition.is_boolean() || condition.get<bool>();
+}
+
+Task<EndpointsView> look(kube::Client client, std::string ns) {
+  kube::Query query;
+  query.resource = &kube::kEndpointSlices;
+  query.ns = ns;
+  auto slices = co_await client.list(std::move(query));
+  auto pods = co_await read_pods(client, ns, "");
+  co_return make_endpoints_view(std::move(pods), std::move(slices.items));
+}
+
+std::vector<Broken> broken_among(std::vector<Json> services, const EndpointsView& view) {
+  std::vector<Broken> result;
+  for (auto& service : services) {
+    if (auto reason = why_broken(service, view)) {
+      result.push_back({std::move(service), std::move(*reason)});
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+EndpointsView make_endpoints_view(std::vector<Json> pods, std::vector<Json> slices) {
+  EndpointsView view;
+  for (auto& pod : pods) {
+    auto key = kube::key_of(pod);
+    view.pods[key] = std::move(pod);
+  }
+  for (auto& slice : slices) {
+    auto service = kube::label_of(slice, "kubernetes.io/service-name");
+    view.slices[kube::namespace_of(slice) + "/" + service].push_back(std::move(slice));
+  }
+  return view;
+}
+
+std::optional<std::string> why_broken(const Json& service, const EndpointsView& view) {
+  if (kube::at(service, "/spec/selector").empty()) return std::nullopt;
+  bool any_ready = false;
+  auto ns = kube::namespace_of(service);
+  auto slices = view.slices.find(kube::key_of(service));
+  if (slices != view.slices.end()) {
+    for (const auto& slice : slices->second) {
+      for (const auto& endpoint : kube::at(slice, "/endpoints")) {
+        auto reason = stale(endpoint, ns, view);
+        if (!reason.empty()) return reason;
+        any_ready |= is_ready(endpoint);
+      }
+    }
+  }
+  auto pods = any_ready ? 0 : ready_pods(service, view);
+  if (pods == 0) return std::nullopt;
+  return fmt::format("no endpoint is ready although {} {}", count_of(pods, "pod"),
+                     pods == 1 ? "is" : "are");
+}
+
+Task<std::vector<Broken>> find_broken(kube::Client client, std::string ns,
+                                      std::vector<Json> services) {
+  auto first = co_await look(client, ns);
+  auto suspects = broken_among(std::move(services), first);
+  first = EndpointsView();
+  if (suspects.empty()) co_return suspects;
+  co_await client.loop().sleep(kMoment, client.on_interrupt());
+  auto second = co_await look(client, ns);
+  std::vector<Json> again;
+  for (auto& suspect : suspects) again.push_back(std::move(suspect.service));
+  co_return broken_among(std::move(again), second);
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,145 @@
+#include "common/cni/services_recreate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+#include <vector>
+
+#include "common/base/text.h"
+#include "common/cni/compare.h"
+
+namespace kcni::cni {
+
+namespace {
+
+using kube::Json;
+
+// Put there and taken off by the cloud's controller.
+constexpr const char* kPlatformFinalizer = "service.kubernetes.io/load-balancer-cleanup";
+
+// Marks of those that put an object back as they want it, or prune it.
+constexpr std::array<const char*, 9> kReconcilerMarks{
+    "argocd.argoproj.io/instance",      "argocd.argoproj.io/tracking-id",
+    "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name",
+    "addonmanager.kubernetes.io/mode",  "objectset.rio.cattle.io/id",
+    "operators.coreos.com/owner",       "olm.owner",
+    "configsync.gke.io/declared-fields"};
+
+constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
+
+// Tools that write once and do not come back by themselves.
+constexpr std::array<std::string_view, 6> kOnceOnly{"helm",      "tiller",   "kubectl",
+                                                    "kustomize", "skaffold", "manual"};
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// "Kind/name" or a mark's name; "" when nobody looks after the object.
+std::string owner_of(const Json& service) {
+  for (const auto& owner : kube::at(service, "/metadata/ownerReferences")) {
+    return fmt::format("{}/{}", kube::text_at(owner, "/kind"), kube::text_at(owner, "/name"));
+  }
+  for (const char* mark : kReconcilerMarks) {
+    if (kube::has_label(service, mark) || !kube::annotation_of(service, mark).empty()) return mark;
+  }
+  auto manager = kube::label_of(service, kManagedBy);
+  auto known = std::find(kOnceOnly.begin(), kOnceOnly.end(), lower(manager));
+  return known == kOnceOnly.end() ? manager : "";
+}
+
+std::vector<std::string> foreign_finalizers(const Json& service) {
+  std::vector<std::string> foreign;
+  for (const auto& finalizer : kube::at(service, "/metadata/finalizers")) {
+    if (finalizer.is_string() && finalizer != kPlatformFinalizer) foreign.push_back(finalizer);
+  }
+  return foreign;
+}
+
+// What no flag overrides.
+std::optional<std::string> why_never(const Json& service) {
+  if (kube::key_of(service) == "default/kubernetes") {
+    return "it is the API server's own; never recreated";
+  }
+  if (kube::terminating(service)) return "it is being deleted";
+  if (kube::text_at(service, "/spec/type") == "ExternalName") {
+    return "it is of type ExternalName: a name in DNS, nothing to gain";
+  }
+  if (kube::text_at(service, "/spec/clusterIP") == "None") {
+    return "it is headless: a name in DNS, nothing to gain";
+  }
+  if (auto foreign = foreign_finalizers(service); !foreign.empty()) {
+    return fmt::format(
+        "its finalizer {} could hold the delete back; whoever set it must take it "
+        "off first",
+        some_of(foreign));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Json recreatable_service(const Json& service) {
+  Json fresh = {{"apiVersion", "v1"}, {"kind", "Service"}};
+  Json metadata = fresh_metadata(kube::at(service, "/metadata"));
+  if (auto foreign = foreign_finalizers(service); !foreign.empty()) {
+    metadata["finalizers"] = foreign;
+  } else {
+    metadata.erase("finalizers");
+  }
+  fresh["metadata"] = std::move(metadata);
+  fresh["spec"] = kube::at(service, "/spec");
+  return fresh;
+}
+
+std::string service_difference(const Json& old_service, const Json& new_service) {
+  Json wanted = recreatable_service(old_service);
+  Json found = recreatable_service(new_service);
+  auto where = first_difference(wanted["metadata"], found["metadata"], Extra::kIgnored);
+  if (!where.empty()) return "metadata." + where;
+  where = first_difference(wanted["spec"], found["spec"], Extra::kDiffers);
+  return where.empty() ? "" : "spec." + where;
+}
+
+std::optional<std::string> why_left_alone(const Json& service, const ServiceConsent& consent) {
+  if (auto never = why_never(service)) return never;
+  if (kube::namespace_of(service) == "kube-system" && !consent.named) {
+    return "it is in kube-system: recreated only when asked for by name";
+  }
+  if (kube::text_at(service, "/spec/type") == "LoadBalancer" && !consent.load_balancer) {
+    return "it is of type LoadBalancer: the cloud's balancer and its address would go with it "
+           "(--allow-load-balancer recreates it all the same)";
+  }
+  if (auto owner = owner_of(service); !owner.empty() && !consent.owned) {
+    return fmt::format(
+        "{} looks after it and may interfere (--allow-owned recreates it all the "
+        "same)",
+        owner);
+  }
+  return std::nullopt;
+}
+
+bool written_by_hand(const Json& slice) {
+  auto manager = kube::label_of(slice, "endpointslice.kubernetes.io/managed-by");
+  return manager != "endpointslice-controller.k8s.io" &&
+         manager != "endpointslicemirroring-controller.k8s.io";
+}
+
+Json recreatable_companion(const Json& companion, const std::string& old_uid,
+                           const std::string& new_uid) {
+  Json fresh = companion;
+  fresh["metadata"] = fresh_metadata(kube::at(companion, "/metadata"));
+  if (fresh["metadata"].contains("ownerReferences")) {
+    for (auto& owner : fresh["metadata"]["ownerReferences"]) {
+      if (kube::text_at(owner, "/uid") == old_uid) owner["uid"] = new_uid;
+    }
+  }
+  return fresh;
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,38 @@
+// Making a Service anew: what of it goes into the new one, and which ones are left alone. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/kube/json.h"
+
+namespace kcni::cni {
+
+/// The Service to create in place of this one: everything that a client of it could rely on, the
+/// very clusterIPs and nodePorts included; less what the server and the platform write themselves.
+kube::Json recreatable_service(const kube::Json& service);
+
+/// The first field in which the new one is not as the old one was, or "". Labels and annotations
+/// that were added meanwhile do not count.
+std::string service_difference(const kube::Json& old_service, const kube::Json& new_service);
+
+/// What the user has said may be recreated all the same.
+struct ServiceConsent {
+  bool named = false;          ///< selected by name
+  bool load_balancer = false;  ///< --allow-load-balancer
+  bool owned = false;          ///< --allow-owned
+};
+
+/// Why a Service is left alone, or nullopt when it may be recreated. Names the flag that overrides.
+std::optional<std::string> why_left_alone(const kube::Json& service, const ServiceConsent& consent);
+
+/// Endpoints and EndpointSlices that a person or a controller of their own wrote, as opposed to the
+/// control plane, which makes its own anew.
+bool written_by_hand(const kube::Json& slice);
+
+/// Such an object as it is to be created for the new Service: owners with the old Service's UID
+/// get the new one's.
+kube::Json recreatable_companion(const kube::Json& companion, const std::string& old_uid,
+                                 const std::string& new_uid);
+
+}  // namespace kcni::cni

@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <mutex>
+
+#include "common/base/error.h"
+#include "common/ssh/libssh.h"
+
+namespace kcni::ssh {
+
+namespace {
+
+std::string take(char* text) {
+  std::string copy = text ? text : "";
+  ssh_string_free_char(text);
+  return copy;
+}
+
+// "SHA256:...", as ssh and ssh-keygen show it.
+std::string fingerprint(ssh_session session) {
+  ssh_key key = nullptr;
+  if (ssh_get_server_publickey(session, &key) != SSH_OK) return "unknown";
+  std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> owner(key, &ssh_key_free);
+  unsigned char* hash = nullptr;
+  std::size_t size = 0;
+  if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != 0) return "unknown";
+  auto text = take(ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, size));
+  ssh_clean_pubkey_hash(&hash);
+  return text;
+}
+
+std::string option(ssh_session session, ssh_options_e which) {
+  char* value = nullptr;
+  return ssh_options_get(session, which, &value) == SSH_OK ? take(value) : "";
+}
+
+struct Place {
+  std::string host, file;
+  unsigned port = 22;
+
+  // As known_hosts has it.
+  std::string entry() const { return port == 22 ? host : fmt::format("'[{}]:{}'", host, port); }
+};
+
+Place place_of(ssh_session session) {
+  Place place;
+  place.host = option(session, SSH_OPTIONS_HOST);
+  place.file = option(session, SSH_OPTIONS_KNOWNHOSTS);
+  if (place.file.empty()) place.file = "~/.ssh/known_hosts";
+  ssh_options_get_port(session, &place.port);
+  return place;
+}
+
+Error unknown(ssh_session session, const std::string& whom) {
+  auto place = place_of(session);
+  auto port = place.port == 22 ? "" : fmt::format("-p {} ", place.port);
+  return failed(fmt::format(
+      "{}: host key {} is not known; check it and add it with `ssh-keyscan {}-H {} >> {}`, or "
+      "accept it with --ssh-accept-new",
+      whom, fingerprint(session), port, place.host, place.file));
+}
+
+Error changed(ssh_session session, const std::string& whom) {
+  auto place = place_of(session);
+  return failed(fmt::format(
+      "{}: HOST KEY CHANGED: {} is not the key in {}; somebody may be in between. If the node "
+      "was made anew, remove the old key with `ssh-keygen -R {} -f {}`",
+      whom, fingerprint(session), place.file, place.entry(), place.file));
+}
+
+// Many sessions append to one file.
+void write_down(ssh_session session, const std::string& whom) {
+  static std::mutex writing;
+  std::lock_guard lock(writing);
+  if (ssh_session_update_known_hosts(session) == SSH_OK) return;
+  throw failed(fmt::format("{}: cannot add the host key to {}: {}", whom, place_of(session).file,
+                           last_error(session)));
+}
+
+}  // namespace
+
+void verify_host_key(ssh_session session, const std::string& whom, bool accept_new) {
+  switch (ssh_session_is_known_server(session)) {
+    case SSH_KNOWN_HOSTS_OK:
+      return;
+    case SSH_KNOWN_HOSTS_CHANGED:
+    case SSH_KNOWN_HOSTS_OTHER:
+      throw changed(session, whom);
+    case SSH_KNOWN_HOSTS_NOT_FOUND:
+    case SSH_KNOWN_HOSTS_UNKNOWN:
+      if (!accept_new) throw unknown(session, whom);
+      write_down(session, whom);
+      return;
+    case SSH_KNOWN_HOSTS_ERROR:
+      break;
+  }
+  throw failed(fmt::format("{}: cannot check the host key: {}", whom, last_error(session)));
+}
+
+}  // namespace kcni::ssh

@@ -1,0 +1,125 @@
+#include "common/ssh/session.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "common/base/error.h"
+#include "common/ssh/libssh.h"
+#include "common/ssh/tcp.h"
+#include "common/ssh/text.h"
+
+namespace kcni::ssh {
+
+namespace {
+
+// The host may come from the cluster, and libssh hands it to a shell in ProxyCommand.
+void check_host(const Target& target) {
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:%_-";
+  const auto& host = target.host;
+  if (!host.empty() && host[0] != '-' && host.find_first_not_of(kAllowed) == std::string::npos) {
+    return;
+  }
+  throw failed(fmt::format("{}: \"{}\" is no host to log into", target.name, one_line(host)));
+}
+
+std::string whom_for(const Target& target, const Options& options) {
+  auto port = target.port ? target.port : options.port;
+  std::string host = target.host;
+  if (port && host.find(':') != std::string::npos) host = "[" + host + "]";
+  return fmt::format("{}: ssh {}{}", target.name, host, port ? fmt::format(":{}", *port) : "");
+}
+
+// "" when the option is not set.
+std::string get_option(ssh_session session, ssh_options_e option) {
+  char* value = nullptr;
+  if (ssh_options_get(session, option, &value) != SSH_OK || !value) return "";
+  std::string text = value;
+  ssh_string_free_char(value);
+  return text;
+}
+
+}  // namespace
+
+std::string last_error(ssh_session session) {
+  return one_line(ssh_get_error(session));
+}
+
+void wait_io(ssh_session session, const Patience& patience, const std::string& doing) {
+  int flags = ssh_get_poll_flags(session);
+  short events = POLLIN;
+  if (flags & SSH_WRITE_PENDING) events |= POLLOUT;
+  patience.wait(ssh_get_fd(session), events, doing);
+}
+
+std::string quote(const std::string& word) {
+  std::string quoted = "'";
+  for (char c : word) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+Session::Session(const Target& target, const Options& options, Deadline deadline, StopFlag stop)
+    : whom_(whom_for(target, options)), stop_(stop), session_(ssh_new(), &ssh_free) {
+  check_host(target);
+  Patience patience(whom_, deadline, stop);
+  auto limited = patience.limited(options.connect_timeout);
+  apply_options(target, options);
+  ssh_set_blocking(session_.get(), 0);
+  connect(limited);
+  verify_host_key(session_.get(), whom_, options.accept_new);
+  log_in(session_.get(), whom_, options, patience.limited(options.connect_timeout));
+}
+
+Session::~Session() {
+  if (session_) ssh_disconnect(session_.get());
+}
+
+// What is given beats the user's files, so it is set after they are read.
+void Session::apply_options(const Target& target, const Options& options) {
+  auto set = [&](ssh_options_e option, const void* value) {
+    if (ssh_options_set(session_.get(), option, value) != SSH_OK) {
+      throw failed(fmt::format("{}: {}", whom_, last_error(session_.get())));
+    }
+  };
+  set(SSH_OPTIONS_HOST, target.host.c_str());
+  bool use_config = options.use_config;
+  set(SSH_OPTIONS_PROCESS_CONFIG, &use_config);
+  if (use_config && ssh_options_parse_config(session_.get(), nullptr) != SSH_OK) {
+    throw failed(fmt::format("{}: ssh config: {}", whom_, last_error(session_.get())));
+  }
+  int strict = 1;
+  set(SSH_OPTIONS_STRICTHOSTKEYCHECK, &strict);
+  if (!options.user.empty()) set(SSH_OPTIONS_USER, options.user.c_str());
+  if (auto port = target.port ? target.port : options.port) {
+    unsigned value = *port;
+    set(SSH_OPTIONS_PORT, &value);
+  }
+  if (!options.known_hosts.empty()) set(SSH_OPTIONS_KNOWNHOSTS, options.known_hosts.c_str());
+  // libssh reads ~/.ssh/config once more in ssh_connect() unless told that it is done.
+  bool done = false;
+  set(SSH_OPTIONS_PROCESS_CONFIG, &done);
+}
+
+void Session::connect(const Patience& patience) {
+  auto* session = session_.get();
+  if (get_option(session, SSH_OPTIONS_PROXYCOMMAND).empty()) {
+    unsigned port = 22;
+    ssh_options_get_port(session, &port);
+    auto socket = connect_tcp(whom_, get_option(session, SSH_OPTIONS_HOST),
+                              static_cast<std::uint16_t>(port), patience);
+    // libssh closes the one that it is given.
+    socket_t fd = fcntl(socket.get(), F_DUPFD_CLOEXEC, 3);
+    ssh_options_set(session, SSH_OPTIONS_FD, &fd);
+  }
+  int rc = until_done(session, patience, SSH_AGAIN, "waiting for the ssh server",
+                      [&] { return ssh_connect(session); });
+  if (rc != SSH_OK) throw failed(fmt::format("{}: {}", whom_, last_error(session)));
+}
+
+}  // namespace kcni::ssh

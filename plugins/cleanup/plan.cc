@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/base/text.h"
+#include "common/cli/cni_flags.h"
+#include "common/cni/flannel_network.h"
+#include "common/cni/pods.h"
+#include "common/cni/workloads.h"
+#include "plugins/cleanup/cleanup.h"
+
+namespace kcni::cleanup {
+
+using cni::CleanupRequest;
+using kube::Json;
+using Mode = CleanupRequest::Mode;
+
+namespace {
+
+Mode mode_from(const cli::Context& context) {
+  const auto& flags = context.flags();
+  bool check = flags.flag("check"), links = flags.flag("links-only"), wait = flags.flag("wait-conf");
+  if (int{check} + int{links} + int{wait} > 1) {
+    throw wrong_usage("--check, --links-only and --wait-conf exclude each other");
+  }
+  if (check) return Mode::kCheck;
+  if (wait) return Mode::kWaitConf;
+  return links ? Mode::kLinksOnly : Mode::kClean;
+}
+
+/// What the API server knows that decides about cleaning.
+struct Cluster {
+  std::vector<Json> nodes;
+  std::map<std::string, std::vector<Json>> pods;  ///< by node
+  cni::FlannelNetwork network;
+  std::set<std::string> flannel_uids;  ///< of flannel's DaemonSets
+};
+
+Task<Cluster> read_cluster(cli::Context& context) {
+  kube::Client client = context.client();
+  Cluster cluster;
+  auto selection = cli::node_selection(context);
+  cluster.nodes = co_await cni::select_nodes(client, selection, /*metadata_only=*/false);
+  cluster.network = co_await cni::find_flannel_network(client);
+  cni::add_vnis(cluster.network, cluster.nodes);
+  cni::NamedDaemonSets named = cli::named_daemonsets(context);
+  auto daemonsets = co_await cni::find_cni_daemonsets(client, named);
+  for (const auto& daemonset : daemonsets) {
+    if (daemonset.cni == cni::Cni::kFlannel) {
+      cluster.flannel_uids.insert(kube::uid_of(daemonset.object));
+    }
+  }
+  auto one = cluster.nodes.size() == 1 ? "spec.nodeName=" + kube::name_of(cluster.nodes[0]) : "";
+  auto pods = co_await cni::read_pods(client, "", one);
+  for (auto& pod : pods) {
+    auto node = cni::node_of(pod);
+    if (!cni::finished(pod)) cluster.pods[node].push_back(std::move(pod));
+  }
+  co_return cluster;
+}
+
+bool is_flannel_pod(const Cluster& cluster, const Json& pod) {
+  return cluster.flannel_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
+}
+
+// Trap 18 and 14: what still runs on flannel loses its network, and what may still come would be
+// plugged into what we are about to remove.
+std::string reason_against(const Cluster& cluster, const Json& node) {
+  auto name = kube::name_of(node);
+  std::vector<std::string> flannel, old;
+  auto here = cluster.pods.find(name);
+  if (here != cluster.pods.end()) {
+    for (const auto& pod : here->second) {
+      if (is_flannel_pod(cluster, pod)) flannel.push_back(kube::key_of(pod));
+      bool old_address = cni::has_flannel_address(pod, cluster.network);
+      if (old_address && !cni::of_daemonset(pod)) old.push_back(kube::key_of(pod));
+    }
+  }
+  if (!flannel.empty()) return "flannel still runs there: " + some_of(flannel);
+  if (!old.empty()) return "pods with an address of flannel still run there: " + some_of(old);
+  if (!cni::is_cordoned(node)) return "it is not cordoned, so pods may come at any moment";
+  return "";
+}
+
+unsigned pods_left(const Cluster& cluster, const std::string& node) {
+  auto here = cluster.pods.find(node);
+  if (here == cluster.pods.end()) return 0;
+  return static_cast<unsigned>(
+      std::count_if(here->second.begin(), here->second.end(), [&](const Json& pod) {
+        return cni::has_flannel_address(pod, cluster.network);
+      }));
+}
+
+CleanupRequest request_for(const cli::Context& context, const Cluster& cluster, const Json& node) {
+  CleanupRequest request;
+  request.mode = mode_from(context);
+  request.dry_run = context.dry_run() != cli::DryRun::kNone;
+  for (long vni : cluster.network.vnis) request.vnis.push_back(static_cast<std::uint32_t>(vni));
+  for (const auto& range : cluster.network.ranges) request.networks.push_back(range.text());
+  request.pods_left = pods_left(cluster, kube::name_of(node));
+  request.wait = std::chrono::seconds(10);
+  return request;
+}
+
+}  // namespace
+
+Task<std::vector<Visit>> plan_visits(cli::Context& context) {
+  auto cluster = co_await read_cluster(context);
+  auto mode = mode_from(context);
+  bool changes = mode == Mode::kClean || mode == Mode::kLinksOnly;
+  std::vector<Visit> visits;
+  std::vector<std::string> reasons;
+  for (const auto& node : cluster.nodes) {
+    auto name = kube::name_of(node);
+    auto reason = changes && !context.flags().flag("force") ? reason_against(cluster, node) : "";
+    if (!reason.empty()) reasons.push_back(fmt::format("node/{}: {}", name, reason));
+    auto target = ssh_target(context, node);
+    visits.push_back({name, target, request_for(context, cluster, node)});
+  }
+  if (!reasons.empty()) {
+    throw refused(fmt::format("nothing was cleaned: {} (--force cleans all the same)",
+                              join(reasons, "; ")));
+  }
+  co_return visits;
+}
+
+}  // namespace kcni::cleanup

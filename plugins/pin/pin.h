@@ -1,0 +1,27 @@
+// The command `pin`: which objects, then plan, apply, wait; or the manifest filter.
+#pragma once
+
+#include "common/cli/command.h"
+#include "common/cni/pin_plan.h"
+
+namespace kcni::pin {
+
+cli::Command pin_command();
+
+/// The workloads that the flags and arguments speak of, and how to treat them.
+struct Scope {
+  std::vector<cni::Workload> workloads;
+  cni::PinWish wish;
+};
+
+/// Reads what is to be pinned. Throws Error (kUsage) for arguments that do not fit together,
+/// ApiError for an unknown name.
+Task<Scope> read_scope(cli::Context& context);
+
+/// Plans and patches each; reports refusals and failures; waits if --wait.
+Task<> apply(cli::Context& context, Scope scope);
+
+/// -f: writes the manifest with the pin to stdout. Needs no server.
+void filter_manifest(cli::Context& context);
+
+}  // namespace kcni::pin

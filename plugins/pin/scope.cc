@@ -1,0 +1,123 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/cli/cni_flags.h"
+#include "plugins/pin/pin.h"
+
+namespace kcni::pin {
+
+using cni::Workload;
+using kube::Json;
+
+namespace {
+
+cni::PinWish wish_from(const cli::Context& context) {
+  const auto& flags = context.flags();
+  cni::PinWish wish;
+  wish.key = context.key();
+  wish.value = flags.optional_text("to");
+  wish.overwrite = flags.flag("overwrite");
+  wish.include_host_network = flags.flag("include-host-network");
+  wish.force = flags.flag("force");
+  wish.named = !context.args().empty();
+  wish.cni_itself = flags.given("cni");
+  wish.daemonsets = cli::named_daemonsets(context);
+  if (wish.value.has_value() == flags.flag("remove")) {
+    throw wrong_usage("say either --to VALUE or --remove");
+  }
+  if (wish.value && wish.value->empty()) throw wrong_usage("--to needs a value");
+  return wish;
+}
+
+// kube-system belongs to the cluster, kube-flannel to the CNI: never in "all workloads".
+bool excluded_by_default(const std::string& ns) {
+  return ns == "kube-system" || ns == "kube-flannel";
+}
+
+Task<Workload> read_named(kube::Client client, std::string ns, std::string argument) {
+  auto slash = argument.find('/');
+  const auto* resource =
+      slash == std::string::npos ? nullptr : kube::find_resource(argument.substr(0, slash));
+  const auto& kinds = cni::workload_kinds();
+  if (resource == &kube::kPods) {
+    throw refused(fmt::format(
+        "{}: the nodeSelector of a pod that exists cannot be changed; pin its owner, or move a bare "
+        "pod with 'kubectl cni evict NODE --recreate-bare-pods'",
+        argument));
+  }
+  if (std::find(kinds.begin(), kinds.end(), resource) == kinds.end()) {
+    throw wrong_usage(fmt::format("\"{}\" is no workload; name it as KIND/NAME, for example "
+                                  "deployment/web",
+                                  argument));
+  }
+  auto answer = co_await client.get(*resource, std::move(ns), argument.substr(slash + 1));
+  co_return Workload{resource, kube::body_or_throw(std::move(answer))};
+}
+
+Task<std::vector<Workload>> read_names(cli::Context& context) {
+  std::vector<Task<Workload>> tasks;
+  for (const auto& argument : context.args()) {
+    tasks.push_back(read_named(context.client(), context.config().namespace_, argument));
+  }
+  co_return co_await all(std::move(tasks));
+}
+
+Task<std::vector<Workload>> read_cni(cli::Context& context) {
+  auto cni = cni::parse_cni("--cni", context.flags().text("cni"));
+  cni::NamedDaemonSets named = cli::named_daemonsets(context);
+  auto found = co_await cni::find_cni_daemonsets(context.client(), named);
+  std::vector<Workload> workloads;
+  for (auto& daemonset : found) {
+    if (daemonset.cni == cni) workloads.push_back({&kube::kDaemonSets, daemonset.object});
+  }
+  if (!workloads.empty()) co_return workloads;
+  if (cni == cni::Cni::kFlannel) {
+    kube::Query query;
+    query.resource = &kube::kNodes;
+    query.metadata_only = true;
+    auto nodes = co_await context.client().list(query);
+    bool embedded = std::any_of(nodes.items.begin(), nodes.items.end(), cni::has_flannel_annotations);
+    if (embedded) throw cni::embedded_flannel_error();
+  }
+  throw failed(fmt::format("there is no DaemonSet of {0}; name it with --{0}-daemonset "
+                           "NAMESPACE/NAME if it is called otherwise",
+                           cni::name_of(cni)));
+}
+
+Task<std::vector<Workload>> read_all(cli::Context& context) {
+  const auto& config = context.config();
+  bool one = config.namespace_given && !context.flags().flag("all-namespaces");
+  auto ns = one ? config.namespace_ : "";
+  auto workloads =
+      co_await cni::read_workloads(context.client(), ns, context.flags().text("selector"));
+  if (!one) {
+    std::erase_if(workloads, [](const Workload& workload) {
+      return excluded_by_default(kube::namespace_of(workload.object));
+    });
+  }
+  co_return workloads;
+}
+
+
+}  // namespace
+
+Task<Scope> read_scope(cli::Context& context) {
+  Scope scope;
+  scope.wish = wish_from(context);
+  bool named = scope.wish.named, selected = !context.flags().text("selector").empty();
+  if (named && selected) throw wrong_usage("names and -l exclude each other");
+  if (scope.wish.cni_itself && (named || selected)) {
+    throw wrong_usage("--cni stands alone: it means that CNI's DaemonSet");
+  }
+  if (named) {
+    scope.workloads = co_await read_names(context);
+  } else if (scope.wish.cni_itself) {
+    scope.workloads = co_await read_cni(context);
+  } else {
+    scope.workloads = co_await read_all(context);
+  }
+  co_return scope;
+}
+
+}  // namespace kcni::pin

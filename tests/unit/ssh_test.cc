@@ -1,0 +1,112 @@
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/ssh/patience.h"
+#include "common/ssh/pool.h"
+#include "common/ssh/session.h"
+#include "common/ssh/tcp.h"
+#include "common/ssh/text.h"
+#include "tests/unit/catch.h"
+
+using namespace kcni;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <typename Call>
+std::string error_of(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("ssh: what a node says becomes one printable line") {
+  CHECK(ssh::one_line("  a\r\n\tb  ") == "a b");
+  CHECK(ssh::one_line("\x1b[31mred").find('\x1b') == std::string::npos);
+  CHECK(ssh::one_line("") == "");
+  CHECK(ssh::last_line("first\nsudo: a password is required\n\n") ==
+        "sudo: a password is required");
+  CHECK(ssh::last_line("one") == "one");
+  CHECK(ssh::last_line("\n \n") == "");
+}
+
+TEST_CASE("ssh: a quoted argument is one word for any shell") {
+  CHECK(ssh::quote("net=10.0.0.0/8") == "'net=10.0.0.0/8'");
+  CHECK(ssh::quote("$(touch /x); 'y'") == "'$(touch /x); '\\''y'\\'''");
+  CHECK(ssh::quote("") == "''");
+}
+
+TEST_CASE("ssh: the pool keeps the order, the bound, and goes on after a failure") {
+  std::atomic<int> running{0}, most{0};
+  std::vector<std::function<int()>> jobs;
+  for (int i = 0; i < 12; ++i) {
+    jobs.emplace_back([&, i] {
+      int now = ++running;
+      for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+      }
+      std::this_thread::sleep_for(2ms);
+      --running;
+      return i * i;
+    });
+  }
+  std::vector<std::size_t> ended;
+  auto results = ssh::run_parallel<int>(3, jobs, [&](std::size_t i, const int& result) {
+    CHECK(result == static_cast<int>(i * i));
+    ended.push_back(i);
+  });
+  REQUIRE(results.size() == 12);
+  CHECK(results[11] == 121);
+  CHECK(ended.size() == 12);
+  CHECK(most <= 3);
+
+  std::atomic<int> ran{0};
+  std::vector<std::function<int()>> failing(4, [&]() -> int {
+    if (ran++ == 0) throw failed("first");
+    return 1;
+  });
+  CHECK(error_of([&] { ssh::run_parallel<int>(1, failing); }) == "first");
+  CHECK(ran == 4);
+  CHECK(ssh::run_parallel<int>(8, {}).empty());
+}
+
+TEST_CASE("ssh: waits end by flag, by deadline, by limit, each in its own way") {
+  std::atomic<bool> stop{false};
+  ssh::Patience patience("node/w1: ssh h", Deadline::never(), &stop);
+  CHECK_NOTHROW(patience.check("connecting"));
+  CHECK(error_of([&] {
+          auto limited = patience.limited(1ms);
+          std::this_thread::sleep_for(3ms);
+          limited.check("connecting");
+        }) == "node/w1: ssh h: timed out while connecting");
+  stop = true;
+  CHECK_THROWS_AS(patience.check("connecting"), Interrupted);
+  ssh::Patience late("node/w1: ssh h", Deadline::after(1ms), nullptr);
+  std::this_thread::sleep_for(3ms);
+  CHECK_THROWS_AS(late.check("connecting"), TimedOut);
+}
+
+TEST_CASE("ssh: a refused connection and an unknown name say so") {
+  ssh::Patience patience("node/w1: ssh h", Deadline::after(5s), nullptr);
+  CHECK(error_of([&] { ssh::connect_tcp("node/w1: ssh h", "127.0.0.1", 1, patience); }) ==
+        "node/w1: ssh h: Connection refused");
+  CHECK(error_of([&] {
+          ssh::connect_tcp("node/w1: ssh h", "no.such.invalid", 1, patience);
+        }).starts_with("node/w1: ssh h: cannot look up \"no.such.invalid\": "));
+}
+
+TEST_CASE("ssh: a host with a shell's characters is refused before anything is started") {
+  for (const char* host : {"", "-oProxyCommand=x", "a b", "$(touch /x)", "a;b", "root@h"}) {
+    CAPTURE(host);
+    CHECK(error_of([&] {
+            ssh::Session session({"node/w1", host, {}}, {}, Deadline::after(5s));
+          }).find("is no host to log into") != std::string::npos);
+  }
+}
