@@ -22,7 +22,7 @@ constexpr std::array<std::pair<std::string_view, double>, 7> kUnits{{{"ns", 1e-6
                                                                      {"m", 60'000},
                                                                      {"h", 3'600'000}}};
 
-constexpr double kLongest = 1e15;  // 30,000 years: far from where a clock would overflow
+constexpr double kLongest = 1e12;  // 31 years: far from where a clock would overflow
 
 // Rounded, but never down to 0, which would mean no limit.
 std::chrono::milliseconds milliseconds_of(double count) {

@@ -168,6 +168,7 @@ kube::Client& Context::client() {
   options.field_manager = flags_.text("field-manager");
   options.user_agent = fmt::format("kubectl-cni/{}", KCNI_VERSION);
   options.dry_run = dry_run_ == DryRun::kServer;
+  options.read_only = dry_run_ == DryRun::kClient;
   options.warn = [this](const std::string& message) { warn(message); };
   int level = flags_.number("v");
   options.log = [this, level](int needed, const std::string& line) {

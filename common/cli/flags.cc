@@ -69,7 +69,8 @@ std::string Flags::text(const std::string& name) const {
   if (parsed_.count(name)) return parsed_[name].as<std::string>();
   if (auto value = from_environment(name)) return *value;
   try {
-    return parsed_[name].as<std::string>();  // the default
+    const auto& value = parsed_[name];
+    return value.has_default() ? value.as<std::string>() : "";
   } catch (const cxxopts::exceptions::exception&) {
     return "";
   }

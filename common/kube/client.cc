@@ -116,6 +116,16 @@ http::Request Client::make_request(std::string method, std::string path) const {
   return request;
 }
 
+// The last line of defence behind --dry-run: whatever a command forgot, nothing is sent.
+http::Request Client::make_write(std::string method, std::string path) const {
+  if (shared_->options.read_only) {
+    throw failed(fmt::format("bug: {} {} in a dry run; nothing was sent", method, path));
+  }
+  auto request = make_request(std::move(method), std::move(path));
+  request.headers.push_back(fmt::format("Content-Type: {}", kJsonType));
+  return request;
+}
+
 void Client::add_identity(http::Request& request) const {
   auto& config = shared_->config;
   if (auto token = config.credentials->bearer_token()) {
@@ -230,16 +240,15 @@ std::string Client::write_query() const {
 }
 
 Task<Answer> Client::create(const Resource& resource, std::string ns, Json object) const {
-  auto request = make_request("POST", resource.path(ns) + write_query());
-  request.headers.push_back(fmt::format("Content-Type: {}", kJsonType));
+  auto request = make_write("POST", resource.path(ns) + write_query());
   request.body = object.dump();
   co_return co_await call(std::move(request), Repeat::kOnlyIfUnsent);
 }
 
 Task<Answer> Client::patch(const Resource& resource, std::string ns, std::string name,
                            PatchType type, Json patch, bool metadata_only) const {
-  auto request = make_request("PATCH", resource.path(ns, name) + write_query());
-  request.headers.push_back(fmt::format("Content-Type: {}", content_type(type)));
+  auto request = make_write("PATCH", resource.path(ns, name) + write_query());
+  request.headers.back() = fmt::format("Content-Type: {}", content_type(type));
   if (metadata_only) request.headers[0] = accept_metadata("PartialObjectMetadata");
   request.body = patch.dump();
   // Merge patches set values, so sending one twice is sending it once; a JSON patch need not be.
@@ -250,8 +259,7 @@ Task<Answer> Client::patch(const Resource& resource, std::string ns, std::string
 Task<Answer> Client::remove(const Resource& resource, std::string ns, std::string name,
                             DeleteOptions options) const {
   auto tried = dry_run() ? "?dryRun=All" : "";
-  auto request = make_request("DELETE", resource.path(ns, name) + tried);
-  request.headers.push_back(fmt::format("Content-Type: {}", kJsonType));
+  auto request = make_write("DELETE", resource.path(ns, name) + tried);
   request.body = delete_body(options).dump();
   auto repeat = options.uid.empty() ? Repeat::kOnlyIfUnsent : Repeat::kAlways;
   co_return co_await call(std::move(request), repeat);
@@ -259,8 +267,7 @@ Task<Answer> Client::remove(const Resource& resource, std::string ns, std::strin
 
 Task<Answer> Client::evict(std::string ns, std::string pod, DeleteOptions options) const {
   auto tried = dry_run() ? "?dryRun=All" : "";
-  auto request = make_request("POST", kPods.path(ns, pod) + "/eviction" + tried);
-  request.headers.push_back(fmt::format("Content-Type: {}", kJsonType));
+  auto request = make_write("POST", kPods.path(ns, pod) + "/eviction" + tried);
   Json body = {{"apiVersion", "policy/v1"}, {"kind", "Eviction"}};
   body["metadata"] = {{"name", pod}, {"namespace", ns}};
   body["deleteOptions"] = delete_body(options);

@@ -19,7 +19,8 @@ struct ClientOptions {
   int chunk_size = 500;             ///< --chunk-size; 0: lists in one piece
   std::string field_manager = "kubectl-cni";
   std::string user_agent = "kubectl-cni";
-  bool dry_run = false;                                    ///< dryRun=All on every write
+  bool dry_run = false;    ///< dryRun=All on every write
+  bool read_only = false;  ///< a write is a bug: --dry-run=client must not send any
   std::function<void(const std::string&)> warn;            ///< the server's Warning: headers
   std::function<void(int, const std::string&)> log;        ///< level and line, for -v
 };
@@ -100,6 +101,7 @@ class Client {
   enum class Repeat { kAlways, kOnlyIfUnsent };
 
   http::Request make_request(std::string method, std::string path) const;
+  http::Request make_write(std::string method, std::string path) const;
   void add_identity(http::Request& request) const;
   Task<Answer> call(http::Request request, Repeat repeat, bool retry_429 = true) const;
   Task<http::Response> send_logged(http::Request request) const;

@@ -37,7 +37,7 @@ const std::array<const Resource*, 16> kAll{
     &kDeployments, &kEndpointSlices, &kDaemonSets,  &kReplicaSets,
     &kJobs,        &kCronJobs,       &kStatefulSets, &kPodDisruptionBudgets};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kShortNames{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kShortNames{{
     {"no", "nodes"},
     {"po", "pods"},
     {"svc", "services"},
@@ -49,6 +49,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kShortNa
     {"sts", "statefulsets"},
     {"ds", "daemonsets"},
     {"rs", "replicasets"},
+    {"cj", "cronjobs"},
+    {"pdb", "poddisruptionbudgets"},
 }};
 
 std::string lower(std::string_view text) {

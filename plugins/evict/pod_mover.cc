@@ -83,6 +83,7 @@ Task<bool> PodMover::refused_for_now(const Json& pod, const kube::Answer& answer
 }
 
 Task<> PodMover::evict(const Json& pod) {
+  if (context_.dry_run() == cli::DryRun::kClient) co_return;
   context_.note(fmt::format("evicting pod {}", kube::key_of(pod)));
   Clock::time_point next_notice{};
   while (true) {

@@ -132,13 +132,14 @@ class Pinner {
 Task<> name_bare_pods(cli::Context& context) {
   const auto& config = context.config();
   bool one = config.namespace_given && !context.flags().flag("all-namespaces");
-  auto pods = co_await cni::read_pods(context.client(), one ? config.namespace_ : "", "");
+  std::string ns = one ? config.namespace_ : "";
+  auto pods = co_await cni::read_pods(context.client(), ns, "");
   std::vector<std::string> names;
   for (const auto& pod : pods) {
-    auto ns = kube::namespace_of(pod);
-    bool excluded = !one && (ns == "kube-system" || ns == "kube-flannel");
+    auto its_ns = kube::namespace_of(pod);
+    bool excluded = !one && (its_ns == "kube-system" || its_ns == "kube-flannel");
     if (excluded || !cni::is_bare(pod) || cni::finished(pod) || cni::on_host_network(pod)) continue;
-    names.push_back("pod/" + kube::name_of(pod) + " in namespace " + ns);
+    names.push_back("pod/" + kube::name_of(pod) + " in namespace " + its_ns);
   }
   if (names.empty()) co_return;
   context.warn(fmt::format(

@@ -88,7 +88,7 @@ Task<std::vector<Workload>> read_cni(cli::Context& context) {
 Task<std::vector<Workload>> read_all(cli::Context& context) {
   const auto& config = context.config();
   bool one = config.namespace_given && !context.flags().flag("all-namespaces");
-  auto ns = one ? config.namespace_ : "";
+  std::string ns = one ? config.namespace_ : "";
   auto workloads =
       co_await cni::read_workloads(context.client(), ns, context.flags().text("selector"));
   if (!one) {
