@@ -84,9 +84,13 @@ class [[nodiscard]] Task {
   }
 
   bool await_ready() const { return handle_.done(); }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) {
+  /// Runs it here up to its first wait. What ends without one goes on at once: handing over to it
+  /// instead would grow the stack by each such task wherever the compiler makes no tail call (-Og).
+  bool await_suspend(std::coroutine_handle<> awaiter) {
+    handle_.resume();
+    if (handle_.done()) return false;
     handle_.promise().continuation = awaiter;
-    return handle_;
+    return true;
   }
   T await_resume() { return handle_.promise().take(); }
 

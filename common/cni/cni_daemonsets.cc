@@ -44,16 +44,6 @@ bool is_cilium(const Json& daemonset) {
          });
 }
 
-void require_found(const std::string& wanted, const std::vector<Json>& daemonsets) {
-  if (wanted.empty()) return;
-  bool found = std::any_of(daemonsets.begin(), daemonsets.end(), [&](const Json& daemonset) {
-    return kube::key_of(daemonset) == wanted;
-  });
-  if (!found) {
-    throw failed(fmt::format("there is no daemonset {}; name it as NAMESPACE/NAME", wanted));
-  }
-}
-
 }  // namespace
 
 const char* name_of(Cni cni) { return cni == Cni::kFlannel ? "flannel" : "cilium"; }
@@ -75,8 +65,6 @@ std::optional<Cni> cni_of(const Json& daemonset, const NamedDaemonSets& named) {
 
 std::vector<CniDaemonSet> cni_daemonsets_in(const std::vector<Json>& daemonsets,
                                             const NamedDaemonSets& named) {
-  require_found(named.flannel, daemonsets);
-  require_found(named.cilium, daemonsets);
   std::vector<CniDaemonSet> result;
   for (const auto& daemonset : daemonsets) {
     if (auto cni = cni_of(daemonset, named)) result.push_back({*cni, daemonset});

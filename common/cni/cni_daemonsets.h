@@ -30,11 +30,12 @@ struct CniDaemonSet {
   kube::Json object;
 };
 
-/// Those among all DaemonSets of the cluster.
+/// Those among all DaemonSets of the cluster. A named one need not be there: Cilium comes later than
+/// flannel, and flannel goes.
 std::vector<CniDaemonSet> cni_daemonsets_in(const std::vector<kube::Json>& daemonsets,
                                             const NamedDaemonSets& named = {});
 
-/// Reads all DaemonSets. Throws ApiError; Error (kFailed) when a named one does not exist.
+/// Reads all DaemonSets. Throws ApiError.
 Task<std::vector<CniDaemonSet>> find_cni_daemonsets(kube::Client client, NamedDaemonSets named);
 
 /// A DaemonSet's selector in the form of a list's labelSelector.

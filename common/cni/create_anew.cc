@@ -113,13 +113,16 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
                        Json wanted, Difference difference) {
   auto bounded = client.until(deadline);
   auto display = resource.display(kube::name_of(wanted));
+  Attempt last;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {
       co_return as_it_should_be(std::move(attempt.found), display, difference);
     }
     if (attempt.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(attempt.answer));
-    if (deadline.passed()) give_up(attempt);
+    // A try that the deadline cut short says less than the one before.
+    if (attempt.answer.status != 0 || last.trouble.empty()) last = std::move(attempt);
+    if (deadline.passed()) give_up(last);
     co_await client.loop().sleep(within(deadline, pause), client.on_interrupt());
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
+#include "common/cni/cni_daemonsets.h"
 #include "common/cni/pods.h"
 
 namespace kcni::cni {
@@ -16,6 +17,31 @@ namespace {
 void add_vni(FlannelNetwork& network, long vni) {
   if (std::find(network.vnis.begin(), network.vnis.end(), vni) == network.vnis.end()) {
     network.vnis.push_back(vni);
+  }
+}
+
+void add_config(FlannelNetwork& network, const Json& config) {
+  auto net_conf = text_at(config, "/data/net-conf.json");
+  if (net_conf.empty()) return;
+  auto found = parse_net_conf(net_conf);
+  network.backend = found.backend;
+  network.ranges.insert(network.ranges.end(), found.ranges.begin(), found.ranges.end());
+  for (long vni : found.vnis) add_vni(network, vni);
+}
+
+// A flannel whose ConfigMap has another name: its DaemonSet mounts it.
+Task<> add_mounted_configs(kube::Client client, FlannelNetwork& network) {
+  NamedDaemonSets nothing_named;
+  auto daemonsets = co_await find_cni_daemonsets(client, nothing_named);
+  for (const auto& daemonset : daemonsets) {
+    if (daemonset.cni != Cni::kFlannel) continue;
+    for (const auto& volume : at(daemonset.object, "/spec/template/spec/volumes")) {
+      auto name = text_at(volume, "/configMap/name");
+      if (name.empty()) continue;
+      auto ns = kube::namespace_of(daemonset.object);
+      auto answer = co_await client.get(kube::kConfigMaps, ns, name);
+      if (answer.ok()) add_config(network, answer.body);
+    }
   }
 }
 
@@ -49,12 +75,8 @@ Task<FlannelNetwork> find_flannel_network(kube::Client client) {
   query.field_selector = "metadata.name=kube-flannel-cfg";
   auto list = co_await client.list(query);
   FlannelNetwork network;
-  for (const auto& config : list.items) {
-    auto found = parse_net_conf(text_at(config, "/data/net-conf.json"));
-    network.backend = found.backend;
-    network.ranges.insert(network.ranges.end(), found.ranges.begin(), found.ranges.end());
-    for (long vni : found.vnis) add_vni(network, vni);
-  }
+  for (const auto& config : list.items) add_config(network, config);
+  if (network.ranges.empty()) co_await add_mounted_configs(client, network);
   co_return network;
 }
 

@@ -64,7 +64,7 @@ std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& w
   }
   if (!wish.value && !has_pin) return std::nullopt;
   if (workload.resource == &kube::kJobs) {
-    bool done = !kube::text_at(workload.object, "/status/completionTime").empty();
+    bool done = job_finished(workload.object);
     if (done && !wish.named) return PinChange{Kind::kOutOfScope, "", ""};
     return PinChange{Kind::kSkipped, workload.place() + ": a Job's template cannot be changed", ""};
   }

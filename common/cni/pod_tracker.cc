@@ -5,7 +5,7 @@
 namespace kcni::cni {
 
 PodTracker::PodTracker(kube::Client client, std::string node, std::string label_selector)
-    : client_(std::move(client)),
+    : client_(client.shielded()),
       node_(std::move(node)),
       label_selector_(std::move(label_selector)) {}
 
@@ -39,8 +39,9 @@ Task<> PodTracker::follow() {
   }
 }
 
-Task<> PodTracker::wait_until(Condition condition, Deadline deadline) {
-  http::Waiter waiter(client_.loop(), deadline, http::OnInterrupt::kThrow);
+Task<> PodTracker::wait_until(Condition condition, Deadline deadline,
+                              http::OnInterrupt on_interrupt) {
+  http::Waiter waiter(client_.loop(), deadline, on_interrupt);
   waiters_.insert(&waiter);
   struct Leave {
     std::set<http::Waiter*>& waiters;
@@ -60,12 +61,13 @@ Task<kube::Snapshot> PodTracker::first_look(Deadline deadline) {
   co_return *snapshot_;
 }
 
-Task<> PodTracker::wait_until_gone(std::string uid, Deadline deadline) {
+Task<> PodTracker::wait_until_gone(std::string uid, Deadline deadline,
+                                   http::OnInterrupt on_interrupt) {
   Condition gone = [uid](const kube::Snapshot& pods) {
     return std::none_of(pods.begin(), pods.end(),
                         [&](const auto& entry) { return kube::uid_of(entry.second) == uid; });
   };
-  co_await wait_until(gone, deadline);
+  co_await wait_until(gone, deadline, on_interrupt);
 }
 
 }  // namespace kcni::cni

@@ -10,7 +10,8 @@
 
 namespace kcni::cni {
 
-/// Watches from start() until it is destroyed. Keep it alive as long as anybody waits.
+/// Watches from start() until it is destroyed. Keep it alive as long as anybody waits. Its own watch
+/// is shielded: whether Ctrl-C ends a wait is for the one who waits to say.
 class PodTracker {
  public:
   PodTracker(kube::Client client, std::string node, std::string label_selector);
@@ -26,10 +27,12 @@ class PodTracker {
   using Condition = std::function<bool(const kube::Snapshot&)>;
   /// Until the condition holds of the pods on the node. Throws TimedOut, Interrupted, and what
   /// ended the watch.
-  Task<> wait_until(Condition condition, Deadline deadline);
+  Task<> wait_until(Condition condition, Deadline deadline,
+                    http::OnInterrupt on_interrupt = http::OnInterrupt::kThrow);
 
   /// Until the pod with this UID is no longer on the node, whatever has its name now.
-  Task<> wait_until_gone(std::string uid, Deadline deadline);
+  Task<> wait_until_gone(std::string uid, Deadline deadline,
+                         http::OnInterrupt on_interrupt = http::OnInterrupt::kThrow);
 
  private:
   Task<> follow();

@@ -21,6 +21,7 @@ constexpr int kMaxEdits = 5;
 
 // Once a Service is deleted, a deadline that has nearly passed must not keep it from coming back.
 constexpr Milliseconds kTimeToComeBack{15'000};
+constexpr Milliseconds kLastTry{2'000};
 
 std::string display(const Json& service) {
   return fmt::format("{} in namespace {}", kube::kServices.display(kube::name_of(service)),
@@ -76,18 +77,24 @@ Error not_back(const Backup& backup, const Error& reason) {
           text};
 }
 
+// Whether or not it is gone by then, creating it is tried: nobody else will.
+Task<> wait_deleted(kube::Client client, Backup backup) {
+  try {
+    co_await wait_gone(client, kube::kServices, kube::namespace_of(backup.object),
+                       kube::name_of(backup.object), kube::uid_of(backup.object));
+  } catch (const TimedOut&) {
+  }
+}
+
 // From the delete's answer on.
 Task<Recreated> bring_back(kube::Client client, Deadline deadline, Backup backup, bool held_back) {
   auto deleted_at = Clock::now();
   std::optional<Error> trouble;
   try {
-    if (held_back) {
-      auto bounded = client.until(deadline);
-      co_await wait_gone(bounded, kube::kServices, kube::namespace_of(backup.object),
-                         kube::name_of(backup.object), kube::uid_of(backup.object));
-    }
+    if (held_back) co_await wait_deleted(client.until(deadline), backup);
     Recreated result;
-    result.service = co_await restore_service(client, deadline, backup);
+    auto last_try = at_least(deadline, kLastTry);
+    result.service = co_await restore_service(client, last_try, backup);
     result.absent = std::chrono::ceil<Milliseconds>(Clock::now() - deleted_at);
     co_await put_back_companions(client, backup, result.service);
     co_await drop_backup(client, backup.secret);

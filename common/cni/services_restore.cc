@@ -18,6 +18,9 @@ using kube::Json;
 // Service that it sees deleted, whether or not it is back by then.
 constexpr Milliseconds kQuiet{2000};
 
+// To tell the user why, once it has taken too long.
+constexpr Milliseconds kLookAround{10'000};
+
 std::string shared_address(const Json& service, const Json& wanted) {
   for (const auto& ip : kube::at(wanted, "/spec/clusterIPs")) {
     for (const auto& held : kube::at(service, "/spec/clusterIPs")) {
@@ -45,6 +48,15 @@ Task<std::string> find_holder(kube::Client client, Json wanted) {
   } catch (const Error&) {
     co_return "";  // who may not list all Services is told what the server said
   }
+}
+
+// Throws when it is the old Service itself that has the address.
+Task<> still_there(kube::Client client, Json wanted) {
+  auto answer =
+      co_await client.get(kube::kServices, kube::namespace_of(wanted), kube::name_of(wanted));
+  if (!answer.ok() || !kube::terminating(answer.body)) co_return;
+  const Json& finalizers = kube::at(answer.body, "/metadata/finalizers");
+  throw TimedOut(fmt::format("it is still being deleted, held back by {}", finalizers.dump()));
 }
 
 bool owned_by(const Json& object, const std::string& uid) {
@@ -139,7 +151,9 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
   } catch (const AddressTaken& error) {
     taken = error.what();
   }
-  auto holder = co_await find_holder(client, std::move(wanted));
+  auto aside = client.instead_until(Deadline::after(kLookAround));
+  co_await still_there(aside, wanted);
+  auto holder = co_await find_holder(aside, std::move(wanted));
   if (!holder.empty()) taken = "its place was taken meanwhile by " + holder;
   throw AddressTaken(taken);
 }

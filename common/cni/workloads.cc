@@ -31,6 +31,15 @@ const std::vector<const kube::Resource*>& workload_kinds() {
   return kinds;
 }
 
+bool job_finished(const Json& job) {
+  for (const auto& condition : kube::at(job, "/status/conditions")) {
+    auto type = kube::text_at(condition, "/type");
+    bool final_type = type == "Complete" || type == "Failed";
+    if (final_type && kube::text_at(condition, "/status") == "True") return true;
+  }
+  return false;
+}
+
 Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
                                            std::string label_selector) {
   std::vector<Task<kube::List>> lists;
@@ -67,8 +76,7 @@ std::vector<std::string> selectors_of_key(const std::vector<Workload>& workloads
   for (const auto& workload : workloads) {
     bool scaled_down = workload.resource == &kube::kReplicaSets &&
                        !kube::controller_of(workload.object).is_null();
-    bool finished_job = workload.resource == &kube::kJobs &&
-                        !kube::text_at(workload.object, "/status/completionTime").empty();
+    bool finished_job = workload.resource == &kube::kJobs && job_finished(workload.object);
     if (scaled_down || finished_job) continue;
     if (selects_key(pod_spec_of(workload), key)) found.push_back(workload.place());
   }

@@ -25,6 +25,9 @@ const kube::Json& pod_spec_of(const Workload& workload);
 /// The kinds read by read_workloads(), in the order in which they are shown.
 const std::vector<const kube::Resource*>& workload_kinds();
 
+/// A Job that is complete or has failed for good: it makes no pods any more.
+bool job_finished(const kube::Json& job);
+
 /// All workloads of a namespace (or of all, when it is empty), kind by kind, read concurrently.
 Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
                                            std::string label_selector);

@@ -16,7 +16,7 @@ struct Endpoint {
   std::optional<std::string> key_pem;     ///< its key; set when cert_pem is
   bool insecure = false;                  ///< accept any server certificate
   std::string tls_server_name;            ///< name to verify instead of the URL's host; may be empty
-  std::string proxy_url;                  ///< http, https or socks5; empty: the proxy environment
+  std::string proxy_url;                  ///< http, https or socks5h; empty: the proxy environment
   bool compression = true;                ///< ask for gzip
   std::chrono::milliseconds connect_timeout{10'000};
 };

@@ -11,14 +11,13 @@ Task<> Gate::enter(Deadline deadline, OnInterrupt on_interrupt) {
   }
   Waiter waiter(loop_, deadline, on_interrupt);
   queue_.push_back(&waiter);
-  try {
-    auto outcome = co_await waiter;
-    if (outcome == Waiter::Outcome::kReady) co_return;  // leave() gave its place to us
-  } catch (...) {
-    std::erase(queue_, &waiter);
-    throw;
-  }
-  std::erase(queue_, &waiter);
+  struct LeaveQueue {
+    std::deque<Waiter*>& queue;
+    Waiter* waiter;
+    ~LeaveQueue() { std::erase(queue, waiter); }
+  } leave_queue{queue_, &waiter};
+  auto outcome = co_await waiter;
+  if (outcome == Waiter::Outcome::kReady) co_return;  // leave() gave its place to us
   throw TimedOut("timed out before the request could be sent");
 }
 

@@ -41,8 +41,10 @@ std::string accept_metadata(const char* kind) {
   return fmt::format("Accept: application/json;as={};g=meta.k8s.io;v=v1,application/json", kind);
 }
 
-Json delete_body(const DeleteOptions& options) {
+// A DELETE with a body is judged by that alone: dryRun in the query would be ignored.
+Json delete_body(const DeleteOptions& options, bool dry_run) {
   Json body = {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}};
+  if (dry_run) body["dryRun"] = Json::array({"All"});
   if (!options.uid.empty()) body["preconditions"]["uid"] = options.uid;
   if (!options.resource_version.empty()) {
     body["preconditions"]["resourceVersion"] = options.resource_version;
@@ -87,6 +89,12 @@ Client Client::until(Deadline deadline) const {
   return view;
 }
 
+Client Client::instead_until(Deadline deadline) const {
+  Client view = *this;
+  view.deadline_ = deadline;
+  return view;
+}
+
 Client Client::trying() const {
   Client view = *this;
   view.trying_ = true;
@@ -100,6 +108,8 @@ Client Client::quiet() const {
 }
 
 bool Client::dry_run() const { return trying_ || shared_->options.dry_run; }
+
+bool Client::refresh_credentials() const { return shared_->config.credentials->refresh(); }
 
 http::Loop& Client::loop() const { return shared_->session.loop(); }
 
@@ -260,7 +270,7 @@ Task<Answer> Client::remove(const Resource& resource, std::string ns, std::strin
                             DeleteOptions options) const {
   auto tried = dry_run() ? "?dryRun=All" : "";
   auto request = make_write("DELETE", resource.path(ns, name) + tried);
-  request.body = delete_body(options).dump();
+  request.body = delete_body(options, dry_run()).dump();
   auto repeat = options.uid.empty() ? Repeat::kOnlyIfUnsent : Repeat::kAlways;
   co_return co_await call(std::move(request), repeat);
 }
@@ -270,7 +280,7 @@ Task<Answer> Client::evict(std::string ns, std::string pod, DeleteOptions option
   auto request = make_write("POST", kPods.path(ns, pod) + "/eviction" + tried);
   Json body = {{"apiVersion", "policy/v1"}, {"kind", "Eviction"}};
   body["metadata"] = {{"name", pod}, {"namespace", ns}};
-  body["deleteOptions"] = delete_body(options);
+  body["deleteOptions"] = delete_body(options, dry_run());
   request.body = body.dump();
   auto repeat = options.uid.empty() ? Repeat::kOnlyIfUnsent : Repeat::kAlways;
   co_return co_await call(std::move(request), repeat, /*retry_429=*/false);

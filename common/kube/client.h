@@ -63,6 +63,8 @@ class Client {
   Client shielded() const;
   /// A view whose requests are given up at the deadline.
   Client until(Deadline deadline) const;
+  /// A view with this deadline in place of its own: to find out why the other one passed.
+  Client instead_until(Deadline deadline) const;
   /// A view whose writes are only tried (dryRun=All).
   Client trying() const;
   /// A view that keeps the server's warnings to itself, where they are not about what the user does.
@@ -81,6 +83,8 @@ class Client {
                       DeleteOptions options) const;
   /// policy/v1 Eviction. A 429 comes back as it is: it says that a budget blocks.
   Task<Answer> evict(std::string ns, std::string pod, DeleteOptions options) const;
+  /// After a 401: true when asking again with new credentials may help.
+  bool refresh_credentials() const;
   /// Any other path, for reading.
   Task<Answer> get_raw(std::string path) const;
 

@@ -20,14 +20,17 @@ bool apply(State& state, Json event) {
   auto type = text_at(event, "/type");
   Json& object = event["object"];
   if (type == "ERROR") {
-    if (number_at(object, "/code") == 410) return true;
+    auto code = number_at(object, "/code", 500);
+    // Expired, or a server in trouble: as client-go, a new list tells.
+    if (code == 410 || code == 429 || code >= 500) return true;
     throw ApiError(Answer{static_cast<int>(number_at(object, "/code", 500)), object, {}});
   }
   state.resource_version = text_at(object, "/metadata/resourceVersion", state.resource_version);
   if (type == "DELETED") {
     state.snapshot.erase(key_of(object));
   } else if (type != "BOOKMARK") {
-    state.snapshot[key_of(object)] = std::move(object);
+    auto key = key_of(object);  // first, for the right side of an assignment is evaluated first
+    state.snapshot[key] = std::move(object);
   }
   return false;
 }
@@ -47,7 +50,8 @@ Task<End> follow(Client client, Query query, State& state, const Until& until) {
   }
   Answer answer = Client::answer_of(stream->response());
   if (answer.status == 410) co_return End::kRelist;
-  bool later = answer.too_many_requests() || answer.status >= 500;
+  bool later = answer.too_many_requests() || answer.status >= 500 ||
+               (answer.status == 401 && client.refresh_credentials());
   if (!answer.ok() && !later) throw ApiError(std::move(answer));
   co_return End::kResume;
 }

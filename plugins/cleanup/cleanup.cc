@@ -54,12 +54,29 @@ std::string described(const std::vector<cni::Residue>& items) {
   return some_of(words, 20);
 }
 
+// What could not be looked at or done: then nothing is proved, whatever else was found.
+void tell_failed(cli::Context& context, const Visit& visit, const CleanupReport& report) {
+  auto removed = report.removed.empty() ? "nothing" : cni::summary(report.removed);
+  context.report(failed(fmt::format("node/{} is not clean: {} (removed: {})", visit.node,
+                                    described(report.failed), removed)));
+}
+
+void tell_kept(cli::Context& context, const Visit& visit, const CleanupReport& report) {
+  if (report.kept.empty()) return;
+  context.warn(fmt::format("node/{} keeps for now: {}", visit.node, described(report.kept)));
+}
+
 void tell_check(cli::Context& context, const Visit& visit, const CleanupReport& report) {
-  if (report.found.empty()) {
+  tell_kept(context, visit, report);
+  if (!report.failed.empty()) {
+    tell_failed(context, visit, report);
+  } else if (report.found.empty() && report.clean()) {
     context.results().done(kube::kNodes, "", visit.node, "clean");
     return;
   }
-  context.results().done(kube::kNodes, "", visit.node, "not clean", described(report.found));
+  if (!report.found.empty()) {
+    context.results().done(kube::kNodes, "", visit.node, "not clean", described(report.found));
+  }
   context.fail_quietly(ExitStatus::kFailed);
 }
 
@@ -71,15 +88,16 @@ void tell_cleaned(cli::Context& context, const Visit& visit, const CleanupReport
   if (report.would.empty() && report.failed.empty()) {
     context.results().done(kube::kNodes, "", visit.node, what, cni::summary(report.removed));
   }
-  if (!report.kept.empty()) {
-    context.warn(fmt::format("node/{} keeps for now: {}", visit.node, described(report.kept)));
+  tell_kept(context, visit, report);
+  if (!report.failed.empty()) tell_failed(context, visit, report);
+}
+
+void tell_conf(cli::Context& context, const Visit& visit, const CleanupReport& report) {
+  if (report.conf.empty()) {
+    tell_failed(context, visit, report);
+    return;
   }
-  if (!report.failed.empty()) {
-    context.report(failed(fmt::format("node/{} is not clean: {} (removed: {})", visit.node,
-                                      described(report.failed),
-                                      report.removed.empty() ? "nothing"
-                                                             : cni::summary(report.removed))));
-  }
+  context.results().done(kube::kNodes, "", visit.node, "has the new CNI's conf", report.conf);
 }
 
 void tell(cli::Context& context, const Visit& visit, const Outcome& outcome) {
@@ -88,8 +106,7 @@ void tell(cli::Context& context, const Visit& visit, const Outcome& outcome) {
   } else if (visit.request.mode == Mode::kCheck) {
     tell_check(context, visit, outcome.report);
   } else if (visit.request.mode == Mode::kWaitConf) {
-    context.results().done(kube::kNodes, "", visit.node, "has the new CNI's conf",
-                           outcome.report.conf);
+    tell_conf(context, visit, outcome.report);
   } else {
     tell_cleaned(context, visit, outcome.report);
   }

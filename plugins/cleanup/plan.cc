@@ -111,6 +111,11 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context) {
   bool changes = mode == Mode::kClean || mode == Mode::kLinksOnly;
   std::vector<Visit> visits;
   std::vector<std::string> reasons;
+  if (mode == Mode::kClean && cluster.network.ranges.empty() && !context.flags().flag("force")) {
+    throw refused(
+        "nothing was cleaned: flannel's address range is not known (no ConfigMap with its "
+        "net-conf.json), so neither are the pods that still use it (--force cleans all the same)");
+  }
   for (const auto& node : cluster.nodes) {
     auto name = kube::name_of(node);
     auto reason = changes && !context.flags().flag("force") ? reason_against(cluster, node) : "";

@@ -19,6 +19,7 @@ using kube::Json;
 namespace {
 
 constexpr int kMaxReplans = 5;
+constexpr int kMaxRounds = 5;
 // More nodes than this cost less as one list of all pods than as one list each.
 constexpr std::size_t kFewNodes = 8;
 
@@ -39,6 +40,7 @@ void add_flags(cxxopts::OptionAdder& add) {
       "Do not cordon; restart just the pods that still hold an address of flannel's range, "
       "DaemonSets' included",
       cxxopts::value<bool>());
+  cli::add_daemonset_flags(add);
 }
 
 Options options_from(const cli::Context& context) {
@@ -143,13 +145,29 @@ class Run {
     std::vector<PodPlan> plans;
     auto pods = co_await tracker.first_look(context_.deadline());
     for (const auto& [key, pod] : pods) plans.push_back(plan(pod));
-    auto refusals = cni::refusals_of(plans);
-    if (!refusals.empty()) throw refused(fmt::format("node/{}{}: {}", name, state(), refusals));
     tell_ignored(plans);
-    std::erase_if(plans, [](const PodPlan& p) { return p.fate == PodFate::kLeave; });
-    co_await move_all(name, std::move(plans), tracker);
+    for (int round = 0; take_movable(name, plans); ++round) {
+      if (round == kMaxRounds) {
+        throw blocked(fmt::format("node/{}{}: pods keep coming to it: {}", name, state(),
+                                  kube::key_of(plans[0].pod)));
+      }
+      co_await move_all(name, std::move(plans), tracker);
+      plans.clear();
+      if (context_.dry_run() != cli::DryRun::kNone) break;
+      // What the scheduler bound before it saw the cordon came after the first look.
+      auto now = co_await tracker.first_look(context_.deadline());
+      for (const auto& [key, pod] : now) plans.push_back(plan(pod));
+    }
     auto what = options_.recycle ? "recycled" : "drained";
     context_.results().done(kube::kNodes, "", name, what, "", node);
+  }
+
+  // Leaves those that have to go; false when there are none. Throws Error (kRefused).
+  bool take_movable(const std::string& node, std::vector<PodPlan>& plans) const {
+    auto refusals = cni::refusals_of(plans);
+    if (!refusals.empty()) throw refused(fmt::format("node/{}{}: {}", node, state(), refusals));
+    std::erase_if(plans, [](const PodPlan& p) { return p.fate == PodFate::kLeave; });
+    return !plans.empty();
   }
 
   std::string state() const { return options_.recycle ? "" : " is cordoned now"; }

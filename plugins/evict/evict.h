@@ -30,9 +30,11 @@ class PodMover {
 
  private:
   Task<> evict(const kube::Json& pod);
+  Task<> persuade(const kube::Json& pod);
   Task<> recreate(const kube::Json& pod);
+  Task<> bring_back(const kube::Json& pod);
   Task<> restart(const kube::Json& pod);
-  Task<> wait_until_gone(const kube::Json& pod);
+  Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt);
   Task<kube::Answer> ask_to_leave(const kube::Json& pod);
   Task<bool> refused_for_now(const kube::Json& pod, const kube::Answer& answer,
                              Clock::time_point& next_notice);

@@ -5,6 +5,7 @@
 #include "common/base/duration.h"
 #include "common/cni/backup.h"
 #include "common/cni/cni_daemonsets.h"
+#include "common/cni/create_anew.h"
 #include "common/cni/pods.h"
 #include "common/cni/pods_recreate.h"
 #include "plugins/evict/evict.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr Milliseconds kRetryPause{5000};    // kubectl drain's
 constexpr Milliseconds kNoticePause{30'000};
+constexpr Milliseconds kTimeToComeBack{60'000};
 
 std::string pod_name(const Json& pod) { return "pod/" + kube::name_of(pod); }
 
@@ -43,7 +45,9 @@ Task<> PodMover::move(cni::PodPlan plan) {
       co_await restart(plan.pod);
       break;
     case cni::PodFate::kWait:
-      co_await wait_until_gone(plan.pod);
+      if (context_.dry_run() != cli::DryRun::kNone) break;
+      context_.note(fmt::format("waiting: pod {} is being deleted already", kube::key_of(plan.pod)));
+      co_await wait_until_gone(plan.pod, http::OnInterrupt::kThrow);
       break;
     case cni::PodFate::kLeave:
     case cni::PodFate::kRefuse:
@@ -84,28 +88,36 @@ Task<bool> PodMover::refused_for_now(const Json& pod, const kube::Answer& answer
 
 Task<> PodMover::evict(const Json& pod) {
   if (context_.dry_run() == cli::DryRun::kClient) co_return;
+  co_await persuade(pod);
+  if (context_.dry_run() == cli::DryRun::kNone) {
+    co_await wait_until_gone(pod, http::OnInterrupt::kThrow);
+  }
+}
+
+// Until the server has accepted the eviction.
+Task<> PodMover::persuade(const Json& pod) {
   context_.note(fmt::format("evicting pod {}", kube::key_of(pod)));
   Clock::time_point next_notice{};
   while (true) {
     auto answer = co_await ask_to_leave(pod);
     bool again = co_await refused_for_now(pod, answer, next_notice);
     if (!again) break;
+    bool only_tried = context_.dry_run() != cli::DryRun::kNone;
     auto pause = kube::with_jitter(answer.retry_after.value_or(kRetryPause));
     if (auto left = context_.deadline().left()) pause = std::min(pause, *left);
-    co_await client_.loop().sleep(pause);
-    if (context_.deadline().passed()) {
+    if (!only_tried) co_await client_.loop().sleep(pause);
+    if (only_tried || context_.deadline().passed()) {
       throw blocked(fmt::format("{} in namespace {} could not be evicted within {}: {}",
                                 pod_name(pod), kube::namespace_of(pod), context_.timeout_text(),
                                 blocked_by_[kube::key_of(pod)]));
     }
   }
   blocked_by_.erase(kube::key_of(pod));
-  if (context_.dry_run() == cli::DryRun::kNone) co_await wait_until_gone(pod);
 }
 
-Task<> PodMover::wait_until_gone(const Json& pod) {
+Task<> PodMover::wait_until_gone(const Json& pod, http::OnInterrupt on_interrupt) {
   try {
-    co_await tracker_.wait_until_gone(kube::uid_of(pod), context_.deadline());
+    co_await tracker_.wait_until_gone(kube::uid_of(pod), context_.deadline(), on_interrupt);
   } catch (const TimedOut&) {
     const Json& finalizers = kube::at(pod, "/metadata/finalizers");
     throw blocked(fmt::format("{} in namespace {} is being deleted but not gone after {}{}",
@@ -114,32 +126,47 @@ Task<> PodMover::wait_until_gone(const Json& pod) {
   }
 }
 
-// Between the eviction and the create the pod exists only as its backup; whatever ends us there is
-// mended by the next run of any command that calls cni::mend().
+// From the accepted eviction on, the pod is brought back whatever comes: Ctrl-C waits for it. What
+// ends the process all the same is mended by the next run of a command that calls cni::mend().
 Task<> PodMover::recreate(const Json& pod) {
   if (context_.dry_run() != cli::DryRun::kNone) {
     print(pod, "recreated");
     co_return;
   }
-  auto backup = co_await cni::save_backup(client_.shielded(), kube::kPods, pod);
-  co_await evict(pod);
   auto safe = client_.shielded();
+  auto backup = co_await cni::save_backup(safe, kube::kPods, pod);
+  co_await persuade(pod);
+  std::optional<Error> trouble;
+  try {
+    // Once more: another command that ran meanwhile may have found the pod whole and dropped it.
+    backup = co_await cni::save_backup(safe, kube::kPods, pod);
+    co_await bring_back(pod);
+    co_await cni::drop_backup(safe, backup);
+    print(pod, "recreated");
+    co_return;
+  } catch (const Error& error) {
+    trouble = error;
+  }
+  throw Error(trouble->status(),
+              fmt::format("{} in namespace {} was deleted and is not back: {}; it is kept in {}, and "
+                          "running this again puts it back",
+                          pod_name(pod), kube::namespace_of(pod), trouble->what(),
+                          backup.display()));
+}
+
+Task<> PodMover::bring_back(const Json& pod) {
+  co_await wait_until_gone(pod, http::OnInterrupt::kGoOn);
   Json anew = cni::recreatable_pod(pod, options_.key);
-  auto answer = co_await safe.create(kube::kPods, kube::namespace_of(pod), std::move(anew));
-  if (!answer.ok()) {
-    throw failed(fmt::format(
-        "{} in namespace {} is deleted and could not be created anew: {}; its backup is in {}, and "
-        "running this again tries again",
-        pod_name(pod), kube::namespace_of(pod), answer.message(), backup.display()));
-  }
-  auto difference = cni::pod_difference(pod, answer.body, options_.key);
-  if (!difference.empty()) {
-    throw failed(fmt::format("{} in namespace {} was created anew but differs in {}; its backup "
-                             "stays in {}",
-                             pod_name(pod), kube::namespace_of(pod), difference, backup.display()));
-  }
-  co_await cni::drop_backup(safe, backup);
-  print(pod, "recreated");
+  cni::Difference difference = [this, &pod](const Json& found) {
+    return cni::pod_difference(pod, found, options_.key);
+  };
+  // A create that the server puts off (a quota that has not counted the delete yet, a webhook that
+  // is away) is tried for a while even when the command's own time is up.
+  auto deadline = context_.deadline().left().value_or(kTimeToComeBack) < kTimeToComeBack
+                      ? Deadline::after(kTimeToComeBack)
+                      : context_.deadline();
+  auto safe = client_.shielded();
+  co_await cni::create_anew(safe, deadline, kube::kPods, std::move(anew), std::move(difference));
 }
 
 Task<> PodMover::restart(const Json& pod) {

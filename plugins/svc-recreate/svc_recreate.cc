@@ -63,12 +63,18 @@ cni::RecreateOptions options_from(const cli::Context& context) {
   return options;
 }
 
+// --timeout counts for each step and each Service: one that waits for long must not take the time
+// of the others.
+kube::Client bounded_client(cli::Context& context) {
+  return context.client().until(Deadline::after(context.flags().duration("timeout")));
+}
+
 void mend_first(cli::Context& context) {
   cni::MendOptions options;
   options.key = context.key();
   options.ns = context.config().namespace_;
   options.dry_run = context.dry_run() != cli::DryRun::kNone;
-  auto client = context.client().until(context.deadline());
+  auto client = bounded_client(context);
   auto report = context.loop().run(cni::mend(client, options));
   for (const auto& line : report.mended) context.note(line);
   for (const auto& warning : report.warnings) context.warn(warning);
@@ -77,7 +83,7 @@ void mend_first(cli::Context& context) {
 
 std::vector<Json> only_broken(cli::Context& context, const cni::ServiceSelection& selection,
                               std::vector<Json> services) {
-  auto client = context.client().until(context.deadline());
+  auto client = bounded_client(context);
   auto broken = context.loop().run(cni::find_broken(client, selection.ns, std::move(services)));
   std::vector<Json> result;
   for (auto& [service, reason] : broken) {
@@ -92,7 +98,7 @@ std::vector<Json> only_broken(cli::Context& context, const cni::ServiceSelection
 
 std::vector<Json> plan(cli::Context& context, const cni::ServiceSelection& selection,
                        const cni::ServiceConsent& consent) {
-  auto client = context.client().until(context.deadline());
+  auto client = bounded_client(context);
   auto services = context.loop().run(cni::select_services(client, selection));
   if (context.flags().flag("only-broken")) {
     services = only_broken(context, selection, std::move(services));

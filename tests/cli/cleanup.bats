@@ -37,7 +37,7 @@ setup() { need_world; }
   on_node w3 ip link show cni0 >/dev/null
   run_cni 0 cleanup w3
   contains "$output" 'node/w3 cleaned ('
-  ! on_node w3 ip link show flannel.1
+  lacks "$(on_node w3 ip -br link)" flannel.1
   # DaemonSets' pods are still there with flannel's addresses: the conf must stay for their teardown.
   kubectl -n ops delete pods --field-selector spec.nodeName=w3 --now >/dev/null
   run_cni 3 cleanup w3 --wait-conf --timeout 3s

@@ -130,7 +130,11 @@ node_of() { kubectl -n evict get pod "$1" -o jsonpath='{.spec.nodeName}'; }
 
 @test "--dry-run says what would happen and changes nothing" {
   bare_pod dry
+  pods=$(kubectl get pods -A -o jsonpath='{.items[*].metadata.uid}')
+  writes=$(audit_count create)
   run_cni 0 evict --all --recreate-bare-pods --dry-run
+  [ "$(audit_count create)" = "$writes" ]
+  [ "$(kubectl get pods -A -o jsonpath='{.items[*].metadata.uid}')" = "$pods" ]
   contains "$output" 'node/w1 cordoned (dry run)'
   contains "$output" 'pod/dry recreated (dry run)'
   contains "$output" 'node/w2 drained (dry run)'

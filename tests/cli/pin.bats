@@ -93,7 +93,7 @@ selector() { kubectl -n "$1" get "$2" -o jsonpath='{.spec.template.spec.nodeSele
   run_cni 0 pin -f "$KCNI_WORLD/cilium.yaml" --to cilium --kubeconfig /nonexistent
   added=$(diff "$KCNI_WORLD/cilium.yaml" - <<<"$output" | grep -c '^>') || true
   [ "$added" -le 2 ]
-  ! diff "$KCNI_WORLD/cilium.yaml" - <<<"$output" | grep '^<'
+  lacks "$(diff "$KCNI_WORLD/cilium.yaml" - <<<"$output" | grep "^<")" "<"
 }
 
 @test "an unknown workload is named" {
