@@ -31,10 +31,18 @@ class Error : public std::runtime_error {
   ExitStatus status_;
 };
 
-inline Error failed(const std::string& message) { return {ExitStatus::kFailed, message}; }
-inline Error wrong_usage(const std::string& message) { return {ExitStatus::kUsage, message}; }
-inline Error refused(const std::string& message) { return {ExitStatus::kRefused, message}; }
-inline Error blocked(const std::string& message) { return {ExitStatus::kBlocked, message}; }
+inline Error failed(const std::string& message) {
+  return {ExitStatus::kFailed, message};
+}
+inline Error wrong_usage(const std::string& message) {
+  return {ExitStatus::kUsage, message};
+}
+inline Error refused(const std::string& message) {
+  return {ExitStatus::kRefused, message};
+}
+inline Error blocked(const std::string& message) {
+  return {ExitStatus::kBlocked, message};
+}
 
 /// A wait that its deadline ended.
 class TimedOut : public Error {

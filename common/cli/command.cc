@@ -78,9 +78,10 @@ std::string help_text(const Command& command, const std::string& program,
   auto flags = options.help({"", kCommonFlags, kConnectionFlags}, false);
   auto start = flags.find("\n\n");
   text += start == std::string::npos ? flags : flags.substr(start + 1);
-  text += "\nEvery flag can be given by environment as well: --ssh-key as KUBECTL_CNI_SSH_KEY.\n"
-          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out or blocked, 4 refused for\n"
-          "safety, 130 interrupted.\n";
+  text +=
+      "\nEvery flag can be given by environment as well: --ssh-key as KUBECTL_CNI_SSH_KEY.\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out or blocked, 4 refused for\n"
+      "safety, 130 interrupted.\n";
   return text;
 }
 
@@ -178,7 +179,9 @@ kube::Client& Context::client() {
   return *client_;
 }
 
-std::string Context::timeout_text() const { return show_duration(flags_.duration("timeout")); }
+std::string Context::timeout_text() const {
+  return show_duration(flags_.duration("timeout"));
+}
 
 std::string Context::key() const {
   auto key = flags_.text("key");
@@ -190,7 +193,9 @@ void Context::warn(const std::string& message) {
   err_ << "warning: " << printable(message) << std::endl;
 }
 
-void Context::note(const std::string& message) { err_ << printable(message) << std::endl; }
+void Context::note(const std::string& message) {
+  err_ << printable(message) << std::endl;
+}
 
 void Context::report(const std::exception& error) {
   err_ << error_line(error) << std::endl;
@@ -210,8 +215,7 @@ void require_one_selection(const Context& context, const std::string& noun) {
   if (ways > 1) {
     throw wrong_usage(fmt::format("{} names, -l and --all exclude each other", noun));
   }
-  throw wrong_usage(
-      fmt::format("name at least one {}, or select with -l SELECTOR or --all", noun));
+  throw wrong_usage(fmt::format("name at least one {}, or select with -l SELECTOR or --all", noun));
 }
 
 int run_main(const Command& command, int argc, char** argv) {

@@ -52,7 +52,8 @@ bool Cidr::contains(const std::string& text) const {
 }
 
 bool Cidr::overlaps(const Cidr& other) const {
-  return family_ == other.family_ && same_prefix(bytes_, other.bytes_, std::min(bits_, other.bits_));
+  return family_ == other.family_ &&
+         same_prefix(bytes_, other.bytes_, std::min(bits_, other.bits_));
 }
 
 bool any_contains(const std::vector<Cidr>& ranges, const std::string& address) {

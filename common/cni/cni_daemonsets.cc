@@ -46,12 +46,15 @@ bool is_cilium(const Json& daemonset) {
 
 }  // namespace
 
-const char* name_of(Cni cni) { return cni == Cni::kFlannel ? "flannel" : "cilium"; }
+const char* name_of(Cni cni) {
+  return cni == Cni::kFlannel ? "flannel" : "cilium";
+}
 
 Cni parse_cni(const std::string& flag, const std::string& value) {
   if (value == "flannel") return Cni::kFlannel;
   if (value == "cilium") return Cni::kCilium;
-  throw wrong_usage(fmt::format("invalid value \"{}\" for {}: want flannel or cilium", value, flag));
+  throw wrong_usage(
+      fmt::format("invalid value \"{}\" for {}: want flannel or cilium", value, flag));
 }
 
 std::optional<Cni> cni_of(const Json& daemonset, const NamedDaemonSets& named) {
@@ -88,9 +91,10 @@ std::string label_selector_of(const Json& workload) {
   for (const auto& expression : at(workload, "/spec/selector/matchExpressions")) {
     auto key = text_at(expression, "/key");
     auto op = text_at(expression, "/operator");
-    std::vector<std::string> values = at(expression, "/values").is_null()
-                                          ? std::vector<std::string>{}
-                                          : at(expression, "/values").get<std::vector<std::string>>();
+    std::vector<std::string> values =
+        at(expression, "/values").is_null()
+            ? std::vector<std::string>{}
+            : at(expression, "/values").get<std::vector<std::string>>();
     if (op == "Exists") add(key);
     if (op == "DoesNotExist") add("!" + key);
     if (op == "In") add(fmt::format("{} in ({})", key, fmt::join(values, ",")));

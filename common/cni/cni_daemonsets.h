@@ -30,8 +30,8 @@ struct CniDaemonSet {
   kube::Json object;
 };
 
-/// Those among all DaemonSets of the cluster. A named one need not be there: Cilium comes later than
-/// flannel, and flannel goes.
+/// Those among all DaemonSets of the cluster. A named one need not be there: Cilium comes later
+/// than flannel, and flannel goes.
 std::vector<CniDaemonSet> cni_daemonsets_in(const std::vector<kube::Json>& daemonsets,
                                             const NamedDaemonSets& named = {});
 

@@ -53,8 +53,8 @@ std::vector<std::string> cni_pods_missing(const CniDaemonSet& daemonset,
     const auto& here = by_node[kube::name_of(node)];
     if (!may_run_on(spec, node)) {
       for (const auto* pod : here) {
-        missing.push_back(fmt::format("pod/{} is still on node/{}", kube::name_of(*pod),
-                                      kube::name_of(node)));
+        missing.push_back(
+            fmt::format("pod/{} is still on node/{}", kube::name_of(*pod), kube::name_of(node)));
       }
     } else if (std::none_of(here.begin(), here.end(),
                             [](const Json* pod) { return pod_ready(*pod); })) {

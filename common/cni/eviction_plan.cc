@@ -22,7 +22,9 @@ constexpr const char* kBare =
 constexpr const char* kTied =
     "bare pods that name their node themselves and cannot move (--force deletes them for good)";
 
-PodPlan refuse(const Json& pod, const char* why) { return {PodFate::kRefuse, pod, why}; }
+PodPlan refuse(const Json& pod, const char* why) {
+  return {PodFate::kRefuse, pod, why};
+}
 
 PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
   if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);

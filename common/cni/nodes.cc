@@ -72,7 +72,9 @@ bool is_control_plane(const Json& node) {
          kube::has_label(node, "node-role.kubernetes.io/master");
 }
 
-bool is_cordoned(const Json& node) { return kube::flag_at(node, "/spec/unschedulable"); }
+bool is_cordoned(const Json& node) {
+  return kube::flag_at(node, "/spec/unschedulable");
+}
 
 Task<std::vector<Json>> select_nodes(kube::Client client, NodeSelection selection,
                                      bool metadata_only) {

@@ -71,8 +71,9 @@ std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& w
   if (wish.value && kube::flag_at(pod_spec_of(workload), "/hostNetwork") &&
       !wish.include_host_network) {
     return PinChange{Kind::kSkipped,
-                     workload.place() + " is on the host network and needs no CNI "
-                                        "(--include-host-network pins it)",
+                     workload.place() +
+                         " is on the host network and needs no CNI "
+                         "(--include-host-network pins it)",
                      ""};
   }
   return std::nullopt;
@@ -101,7 +102,8 @@ Json pin_patch(const Workload& workload, const PinWish& wish) {
   auto before = kube::annotation_of(workload.object, kPinnedOverAnnotation);
   bool ours = kube::annotation_of(workload.object, kPinnedAnnotation) == wish.key;
   Json patch;
-  patch["metadata"]["resourceVersion"] = kube::text_at(workload.object, "/metadata/resourceVersion");
+  patch["metadata"]["resourceVersion"] =
+      kube::text_at(workload.object, "/metadata/resourceVersion");
   auto& annotations = patch["metadata"]["annotations"];
   Json selected = nullptr;
   if (wish.value) {

@@ -10,8 +10,8 @@
 
 namespace kcni::cni {
 
-/// Watches from start() until it is destroyed. Keep it alive as long as anybody waits. Its own watch
-/// is shielded: whether Ctrl-C ends a wait is for the one who waits to say.
+/// Watches from start() until it is destroyed. Keep it alive as long as anybody waits. Its own
+/// watch is shielded: whether Ctrl-C ends a wait is for the one who waits to say.
 class PodTracker {
  public:
   PodTracker(kube::Client client, std::string node, std::string label_selector);

@@ -13,7 +13,9 @@ bool finished(const Json& pod) {
   return phase == "Succeeded" || phase == "Failed";
 }
 
-bool on_host_network(const Json& pod) { return kube::flag_at(pod, "/spec/hostNetwork"); }
+bool on_host_network(const Json& pod) {
+  return kube::flag_at(pod, "/spec/hostNetwork");
+}
 
 bool is_mirror(const Json& pod) {
   return !kube::annotation_of(pod, "kubernetes.io/config.mirror").empty();
@@ -29,8 +31,12 @@ bool of_daemonset(const Json& pod) {
   return text_at(kube::controller_of(pod), "/kind") == "DaemonSet";
 }
 
-bool is_bare(const Json& pod) { return kube::controller_of(pod).is_null() && !is_mirror(pod); }
+bool is_bare(const Json& pod) {
+  return kube::controller_of(pod).is_null() && !is_mirror(pod);
+}
 
-std::string node_of(const Json& pod) { return text_at(pod, "/spec/nodeName"); }
+std::string node_of(const Json& pod) {
+  return text_at(pod, "/spec/nodeName");
+}
 
 }  // namespace kcni::cni

@@ -18,7 +18,8 @@ using kube::text_at;
 namespace {
 
 bool observed(const Json& object) {
-  return number_at(object, "/status/observedGeneration") >= number_at(object, "/metadata/generation");
+  return number_at(object, "/status/observedGeneration") >=
+         number_at(object, "/metadata/generation");
 }
 
 std::string deployment_missing(const Json& object) {
@@ -30,7 +31,8 @@ std::string deployment_missing(const Json& object) {
   long available = number_at(object, "/status/availableReplicas");
   if (updated < wanted) return fmt::format("{} of {} pods are new", updated, wanted);
   if (total > updated) return fmt::format("{} old pods are still there", total - updated);
-  if (available < updated) return fmt::format("{} of {} new pods are available", available, updated);
+  if (available < updated)
+    return fmt::format("{} of {} new pods are available", available, updated);
   return "";
 }
 
@@ -63,7 +65,8 @@ std::string daemonset_missing(const Json& object) {
   return "";
 }
 
-Task<> wait_for_kind(kube::Client client, const kube::Resource* resource, std::set<std::string> keys,
+Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
+                     std::set<std::string> keys,
                      const std::function<void(const std::string&)>& progress) {
   kube::Query query;
   query.resource = resource;

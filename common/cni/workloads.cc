@@ -25,8 +25,8 @@ const Json& pod_spec_of(const Workload& workload) {
 
 const std::vector<const kube::Resource*>& workload_kinds() {
   static const std::vector<const kube::Resource*> kinds{
-      &kube::kDeployments,  &kube::kStatefulSets,           &kube::kDaemonSets,
-      &kube::kReplicaSets,  &kube::kReplicationControllers, &kube::kCronJobs,
+      &kube::kDeployments, &kube::kStatefulSets,           &kube::kDaemonSets,
+      &kube::kReplicaSets, &kube::kReplicationControllers, &kube::kCronJobs,
       &kube::kJobs};
   return kinds;
 }
@@ -60,8 +60,7 @@ Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
   co_return workloads;
 }
 
-Task<std::vector<Json>> read_pods(kube::Client client, std::string ns,
-                                  std::string field_selector) {
+Task<std::vector<Json>> read_pods(kube::Client client, std::string ns, std::string field_selector) {
   kube::Query query;
   query.resource = &kube::kPods;
   query.ns = std::move(ns);
@@ -74,8 +73,8 @@ std::vector<std::string> selectors_of_key(const std::vector<Workload>& workloads
                                           const std::vector<Json>& pods, const std::string& key) {
   std::vector<std::string> found;
   for (const auto& workload : workloads) {
-    bool scaled_down = workload.resource == &kube::kReplicaSets &&
-                       !kube::controller_of(workload.object).is_null();
+    bool scaled_down =
+        workload.resource == &kube::kReplicaSets && !kube::controller_of(workload.object).is_null();
     bool finished_job = workload.resource == &kube::kJobs && job_finished(workload.object);
     if (scaled_down || finished_job) continue;
     if (selects_key(pod_spec_of(workload), key)) found.push_back(workload.place());

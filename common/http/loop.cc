@@ -11,7 +11,9 @@ namespace kcni::http {
 Waiter::Waiter(Loop& loop, Deadline deadline, OnInterrupt on_interrupt)
     : loop_(loop), deadline_(deadline), on_interrupt_(on_interrupt) {}
 
-Waiter::~Waiter() { leave(); }
+Waiter::~Waiter() {
+  leave();
+}
 
 void Waiter::ready() {
   ready_ = true;
@@ -53,7 +55,9 @@ Loop::Loop() : multi_(curl_multi_init()) {
   signal_descriptor();
 }
 
-Loop::~Loop() { curl_multi_cleanup(multi_); }
+Loop::~Loop() {
+  curl_multi_cleanup(multi_);
+}
 
 Task<> Loop::sleep(Milliseconds duration, OnInterrupt on_interrupt) {
   if (duration <= Milliseconds::zero()) co_return;
@@ -61,9 +65,13 @@ Task<> Loop::sleep(Milliseconds duration, OnInterrupt on_interrupt) {
   co_await waiter;
 }
 
-void Loop::add(CURL* easy) { curl_multi_add_handle(multi_, easy); }
+void Loop::add(CURL* easy) {
+  curl_multi_add_handle(multi_, easy);
+}
 
-void Loop::remove(CURL* easy) { curl_multi_remove_handle(multi_, easy); }
+void Loop::remove(CURL* easy) {
+  curl_multi_remove_handle(multi_, easy);
+}
 
 void Loop::schedule(Waiter& waiter) {
   if (std::find(scheduled_.begin(), scheduled_.end(), &waiter) == scheduled_.end()) {

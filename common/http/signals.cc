@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,8 +16,23 @@ namespace {
 std::array<int, 2> pipe_ends{-1, -1};
 std::atomic<bool> seen{false};
 
+constexpr long kSameSignalMs = 300;
+
+long now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // async-signal-safe
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// A wrapper that hands on what the terminal sent to the whole group makes one Ctrl-C arrive twice:
+// only a signal that comes later is the user's second.
 void on_signal(int) {
-  if (seen.exchange(true)) _exit(static_cast<int>(ExitStatus::kInterrupted));
+  static std::atomic<long> first_ms{0};
+  if (!seen.exchange(true)) {
+    first_ms = now_ms();
+  } else if (now_ms() - first_ms > kSameSignalMs) {
+    _exit(static_cast<int>(ExitStatus::kInterrupted));
+  }
   char byte = 0;
   [[maybe_unused]] auto written = write(pipe_ends[1], &byte, 1);
 }
@@ -42,6 +58,8 @@ bool take_signal() {
   return read(signal_descriptor(), bytes.data(), bytes.size()) > 0;
 }
 
-const std::atomic<bool>& stop_flag() { return seen; }
+const std::atomic<bool>& stop_flag() {
+  return seen;
+}
 
 }  // namespace kcni::http

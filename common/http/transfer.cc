@@ -134,7 +134,8 @@ void Transfer::configure_target(const Endpoint& endpoint) {
     // curl takes SNI and the verified name from the URL only, so the name goes there, and the
     // real host into CONNECT_TO and the Host header.
     auto scheme_end = endpoint.base_url.find("://") + 3;
-    auto authority_end = std::min(endpoint.base_url.find('/', scheme_end), endpoint.base_url.size());
+    auto authority_end =
+        std::min(endpoint.base_url.find('/', scheme_end), endpoint.base_url.size());
     auto authority = endpoint.base_url.substr(scheme_end, authority_end - scheme_end);
     auto colon = authority.rfind(':');
     bool has_port = colon != std::string::npos && authority.find(']', colon) == std::string::npos;
@@ -245,8 +246,8 @@ void Transfer::throw_error() const {
   auto kind = kind_of(result_);
   // curl tells a connect timeout and a request timeout by the same code; only the former is ours.
   if (result_ == CURLE_OPERATION_TIMEDOUT) kind = TransportError::Kind::kUnreachable;
-  throw TransportError(kind, fmt::format("cannot talk to the server {}: {}{}", server_, reason,
-                                         advice_for(kind)));
+  throw TransportError(
+      kind, fmt::format("cannot talk to the server {}: {}{}", server_, reason, advice_for(kind)));
 }
 
 }  // namespace kcni::http

@@ -31,8 +31,10 @@ Milliseconds backoff(int attempt) {
 
 std::string query_string(const Query& query) {
   std::string result = "?";
-  if (!query.label_selector.empty()) result += "labelSelector=" + escape(query.label_selector) + "&";
-  if (!query.field_selector.empty()) result += "fieldSelector=" + escape(query.field_selector) + "&";
+  if (!query.label_selector.empty())
+    result += "labelSelector=" + escape(query.label_selector) + "&";
+  if (!query.field_selector.empty())
+    result += "fieldSelector=" + escape(query.field_selector) + "&";
   return result;
 }
 
@@ -107,13 +109,21 @@ Client Client::quiet() const {
   return view;
 }
 
-bool Client::dry_run() const { return trying_ || shared_->options.dry_run; }
+bool Client::dry_run() const {
+  return trying_ || shared_->options.dry_run;
+}
 
-bool Client::refresh_credentials() const { return shared_->config.credentials->refresh(); }
+bool Client::refresh_credentials() const {
+  return shared_->config.credentials->refresh();
+}
 
-http::Loop& Client::loop() const { return shared_->session.loop(); }
+http::Loop& Client::loop() const {
+  return shared_->session.loop();
+}
 
-const ClientOptions& Client::options() const { return shared_->options; }
+const ClientOptions& Client::options() const {
+  return shared_->options;
+}
 
 http::Request Client::make_request(std::string method, std::string path) const {
   http::Request request;

@@ -21,8 +21,8 @@ struct ClientOptions {
   std::string user_agent = "kubectl-cni";
   bool dry_run = false;    ///< dryRun=All on every write
   bool read_only = false;  ///< a write is a bug: --dry-run=client must not send any
-  std::function<void(const std::string&)> warn;            ///< the server's Warning: headers
-  std::function<void(int, const std::string&)> log;        ///< level and line, for -v
+  std::function<void(const std::string&)> warn;      ///< the server's Warning: headers
+  std::function<void(int, const std::string&)> log;  ///< level and line, for -v
 };
 
 enum class PatchType { kMerge, kStrategic, kJson };
@@ -30,7 +30,7 @@ enum class PatchType { kMerge, kStrategic, kJson };
 /// What a list or watch is about.
 struct Query {
   const Resource* resource = nullptr;
-  std::string ns;              ///< empty: all namespaces
+  std::string ns;  ///< empty: all namespaces
   std::string label_selector;
   std::string field_selector;
   bool metadata_only = false;  ///< PartialObjectMetadata: labels and owners without spec and status
@@ -67,7 +67,8 @@ class Client {
   Client instead_until(Deadline deadline) const;
   /// A view whose writes are only tried (dryRun=All).
   Client trying() const;
-  /// A view that keeps the server's warnings to itself, where they are not about what the user does.
+  /// A view that keeps the server's warnings to itself, where they are not about what the user
+  /// does.
   Client quiet() const;
 
   /// GET; 404 included among the answers.

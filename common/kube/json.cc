@@ -69,11 +69,17 @@ bool has_label(const Json& object, const std::string& key) {
   return labels.is_object() && labels.contains(key);
 }
 
-std::string name_of(const Json& object) { return text_at(object, "/metadata/name"); }
+std::string name_of(const Json& object) {
+  return text_at(object, "/metadata/name");
+}
 
-std::string namespace_of(const Json& object) { return text_at(object, "/metadata/namespace"); }
+std::string namespace_of(const Json& object) {
+  return text_at(object, "/metadata/namespace");
+}
 
-std::string uid_of(const Json& object) { return text_at(object, "/metadata/uid"); }
+std::string uid_of(const Json& object) {
+  return text_at(object, "/metadata/uid");
+}
 
 std::string key_of(const Json& object) {
   auto ns = namespace_of(object);
@@ -87,6 +93,8 @@ const Json& controller_of(const Json& object) {
   return null_value;
 }
 
-bool terminating(const Json& object) { return !at(object, "/metadata/deletionTimestamp").is_null(); }
+bool terminating(const Json& object) {
+  return !at(object, "/metadata/deletionTimestamp").is_null();
+}
 
 }  // namespace kcni::kube

@@ -16,25 +16,25 @@ const Resource kSecrets{"", "v1", "secrets", "secret", "Secret", true};
 const Resource kConfigMaps{"", "v1", "configmaps", "configmap", "ConfigMap", true};
 const Resource kEndpoints{"", "v1", "endpoints", "endpoints", "Endpoints", true};
 const Resource kNamespaces{"", "v1", "namespaces", "namespace", "Namespace", false};
-const Resource kReplicationControllers{"",     "v1", "replicationcontrollers", "replicationcontroller",
-                                       "ReplicationController", true};
+const Resource kReplicationControllers{
+    "", "v1", "replicationcontrollers", "replicationcontroller", "ReplicationController", true};
 const Resource kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices", "endpointslice",
-                               "EndpointSlice", true};
+                               "EndpointSlice",    true};
 const Resource kDeployments{"apps", "v1", "deployments", "deployment", "Deployment", true};
 const Resource kStatefulSets{"apps", "v1", "statefulsets", "statefulset", "StatefulSet", true};
 const Resource kDaemonSets{"apps", "v1", "daemonsets", "daemonset", "DaemonSet", true};
 const Resource kReplicaSets{"apps", "v1", "replicasets", "replicaset", "ReplicaSet", true};
 const Resource kJobs{"batch", "v1", "jobs", "job", "Job", true};
 const Resource kCronJobs{"batch", "v1", "cronjobs", "cronjob", "CronJob", true};
-const Resource kPodDisruptionBudgets{"policy", "v1", "poddisruptionbudgets", "poddisruptionbudget",
-                                     "PodDisruptionBudget", true};
+const Resource kPodDisruptionBudgets{
+    "policy", "v1", "poddisruptionbudgets", "poddisruptionbudget", "PodDisruptionBudget", true};
 
 namespace {
 
 const std::array<const Resource*, 16> kAll{
-    &kNodes,       &kPods,           &kServices,    &kSecrets,
-    &kConfigMaps,  &kEndpoints,      &kNamespaces,  &kReplicationControllers,
-    &kDeployments, &kEndpointSlices, &kDaemonSets,  &kReplicaSets,
+    &kNodes,       &kPods,           &kServices,     &kSecrets,
+    &kConfigMaps,  &kEndpoints,      &kNamespaces,   &kReplicationControllers,
+    &kDeployments, &kEndpointSlices, &kDaemonSets,   &kReplicaSets,
     &kJobs,        &kCronJobs,       &kStatefulSets, &kPodDisruptionBudgets};
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kShortNames{{
@@ -72,8 +72,8 @@ std::string Resource::display(std::string_view name) const {
 }
 
 std::string Resource::path(std::string_view ns, std::string_view name) const {
-  std::string result = *group ? fmt::format("/apis/{}/{}", group, version)
-                              : fmt::format("/api/{}", version);
+  std::string result =
+      *group ? fmt::format("/apis/{}/{}", group, version) : fmt::format("/api/{}", version);
   if (namespaced && !ns.empty()) result += "/namespaces/" + escape(ns);
   result += fmt::format("/{}", plural);
   if (!name.empty()) result += "/" + escape(name);

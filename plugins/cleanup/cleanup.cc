@@ -24,7 +24,8 @@ void add_flags(cxxopts::OptionAdder& add) {
       cxxopts::value<bool>());
   add("links-only", "Delete cni0 and flannel.1 and nothing else", cxxopts::value<bool>());
   add("wait-conf", "Wait until the new CNI has written its configuration", cxxopts::value<bool>());
-  add("parallel", "Nodes visited at a time", cxxopts::value<std::string>()->default_value("8"), "N");
+  add("parallel", "Nodes visited at a time", cxxopts::value<std::string>()->default_value("8"),
+      "N");
   add("force", "Clean although flannel, or pods on it, still run there, or it is not cordoned",
       cxxopts::value<bool>());
   add_ssh_flags(add);
@@ -135,9 +136,12 @@ cli::Command cleanup_command() {
   command.usage = "(NODE... | -l SELECTOR | --all) [--check | --links-only | --wait-conf]";
   command.summary = "Remove what flannel left on nodes, and prove that nothing is left.";
   command.description =
-      "Logs into the nodes over ssh and removes flannel's links, routes, firewall chains, CNI conf\n"
-      "(moved aside) and state, then looks again; never anything that is not flannel's. Refuses while\n"
-      "flannel or pods on it still run there. --dry-run logs in and prints the commands it would run.";
+      "Logs into the nodes over ssh and removes flannel's links, routes, firewall chains, CNI "
+      "conf\n"
+      "(moved aside) and state, then looks again; never anything that is not flannel's. Refuses "
+      "while\n"
+      "flannel or pods on it still run there. --dry-run logs in and prints the commands it would "
+      "run.";
   command.examples =
       "  {} w1                     # after evict\n"
       "  {} w1 --wait-conf         # Cilium's pod runs; wait until it has written its conf\n"

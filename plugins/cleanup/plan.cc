@@ -20,7 +20,8 @@ namespace {
 
 Mode mode_from(const cli::Context& context) {
   const auto& flags = context.flags();
-  bool check = flags.flag("check"), links = flags.flag("links-only"), wait = flags.flag("wait-conf");
+  bool check = flags.flag("check"), links = flags.flag("links-only"),
+       wait = flags.flag("wait-conf");
   if (int{check} + int{links} + int{wait} > 1) {
     throw wrong_usage("--check, --links-only and --wait-conf exclude each other");
   }
@@ -86,10 +87,9 @@ std::string reason_against(const Cluster& cluster, const Json& node) {
 unsigned pods_left(const Cluster& cluster, const std::string& node) {
   auto here = cluster.pods.find(node);
   if (here == cluster.pods.end()) return 0;
-  return static_cast<unsigned>(
-      std::count_if(here->second.begin(), here->second.end(), [&](const Json& pod) {
-        return cni::has_flannel_address(pod, cluster.network);
-      }));
+  return static_cast<unsigned>(std::count_if(
+      here->second.begin(), here->second.end(),
+      [&](const Json& pod) { return cni::has_flannel_address(pod, cluster.network); }));
 }
 
 CleanupRequest request_for(const cli::Context& context, const Cluster& cluster, const Json& node) {
@@ -124,8 +124,8 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context) {
     visits.push_back({name, target, request_for(context, cluster, node)});
   }
   if (!reasons.empty()) {
-    throw refused(fmt::format("nothing was cleaned: {} (--force cleans all the same)",
-                              join(reasons, "; ")));
+    throw refused(
+        fmt::format("nothing was cleaned: {} (--force cleans all the same)", join(reasons, "; ")));
   }
   co_return visits;
 }

@@ -57,8 +57,10 @@ void add_ssh_flags(cxxopts::OptionAdder& add) {
   auto text = [] { return cxxopts::value<std::string>(); };
   add("ssh-user", "User to log in as; sudo -n is used unless it is root", text(), "USER");
   add("ssh-port", "Port of sshd", text(), "PORT");
-  add("ssh-key", "Private key file; repeatable", cxxopts::value<std::vector<std::string>>(), "FILE");
-  add("ssh-known-hosts", "File with the nodes' host keys; default ~/.ssh/known_hosts", text(), "FILE");
+  add("ssh-key", "Private key file; repeatable", cxxopts::value<std::vector<std::string>>(),
+      "FILE");
+  add("ssh-known-hosts", "File with the nodes' host keys; default ~/.ssh/known_hosts", text(),
+      "FILE");
   add("ssh-accept-new", "Trust a host key seen for the first time and write it down",
       cxxopts::value<bool>());
   add("ssh-timeout", "For connecting, and again for logging in",
@@ -66,7 +68,8 @@ void add_ssh_flags(cxxopts::OptionAdder& add) {
   add("address-type", "Which of a node's addresses to use, the first that it has",
       cxxopts::value<std::string>()->default_value("InternalIP,ExternalIP,InternalDNS,Hostname"),
       "TYPES");
-  add("host-map", "File with lines NODE HOST[:PORT], instead of the nodes' addresses", text(), "FILE");
+  add("host-map", "File with lines NODE HOST[:PORT], instead of the nodes' addresses", text(),
+      "FILE");
 }
 
 ssh::Options ssh_options(const cli::Context& context) {
@@ -92,9 +95,10 @@ ssh::Target ssh_target(const cli::Context& context, const Json& node) {
     if (target.host.empty()) target.host = address_of(node, type);
   }
   if (target.host.empty()) {
-    throw failed(fmt::format("node/{} has no address of type {}; choose another --address-type or "
-                             "give a --host-map",
-                             name, flags.text("address-type")));
+    throw failed(
+        fmt::format("node/{} has no address of type {}; choose another --address-type or "
+                    "give a --host-map",
+                    name, flags.text("address-type")));
   }
   target.name = "node/" + name;
   return target;

@@ -119,7 +119,8 @@ class Run {
       std::erase_if(plans, [&](const PodPlan& p) { return !names.contains(cni::node_of(p.pod)); });
     } else {
       std::vector<Task<std::vector<PodPlan>>> tasks;
-      for (const auto& node : nodes) tasks.push_back(plan_pods("spec.nodeName=" + kube::name_of(node)));
+      for (const auto& node : nodes)
+        tasks.push_back(plan_pods("spec.nodeName=" + kube::name_of(node)));
       auto lists = co_await all(std::move(tasks));
       for (auto& list : lists) std::move(list.begin(), list.end(), std::back_inserter(plans));
     }
@@ -178,8 +179,9 @@ class Run {
     auto name = kube::name_of(node);
     for (int attempt = 0; !cni::is_cordoned(node); ++attempt) {
       if (context_.dry_run() == cli::DryRun::kClient) break;
-      Json patch = {{"metadata", {{"resourceVersion", kube::text_at(node, "/metadata/resourceVersion")}}},
-                    {"spec", {{"unschedulable", true}}}};
+      Json patch = {
+          {"metadata", {{"resourceVersion", kube::text_at(node, "/metadata/resourceVersion")}}},
+          {"spec", {{"unschedulable", true}}}};
       auto answer = co_await client_.patch(kube::kNodes, "", name, kube::PatchType::kMerge, patch);
       if (answer.conflict() && attempt < kMaxReplans) {
         auto again = co_await client_.get(kube::kNodes, "", name);
@@ -216,9 +218,9 @@ class Run {
       interrupted = true;
     }
     if (left.empty()) co_return;
-    auto message = fmt::format("node/{}{}: {} of {} left: {}", node,
-                               options_.recycle ? "" : " stays cordoned", left.size(),
-                               count_of(plans.size(), "pod"), some_of(left));
+    auto message =
+        fmt::format("node/{}{}: {} of {} left: {}", node, options_.recycle ? "" : " stays cordoned",
+                    left.size(), count_of(plans.size(), "pod"), some_of(left));
     if (!interrupted) throw failed_or_blocked(message);
     context_.note("interrupted: " + message);
     throw Interrupted();
@@ -258,10 +260,14 @@ cli::Command evict_command() {
   command.usage = "(NODE... | -l SELECTOR | --all)";
   command.summary = "Cordon nodes and evict their pods, losing none.";
   command.description =
-      "As kubectl drain: cordons, evicts through the eviction API so that PodDisruptionBudgets are\n"
-      "honoured, and waits until the pods are gone. Unlike it, it goes on only when the cordon holds,\n"
-      "knows a pod by its UID, names the budget that blocks (exit code 3), and can move pods that no\n"
-      "controller would make anew. A pod that no rule covers is refused before anything is touched.";
+      "As kubectl drain: cordons, evicts through the eviction API so that PodDisruptionBudgets "
+      "are\n"
+      "honoured, and waits until the pods are gone. Unlike it, it goes on only when the cordon "
+      "holds,\n"
+      "knows a pod by its UID, names the budget that blocks (exit code 3), and can move pods that "
+      "no\n"
+      "controller would make anew. A pod that no rule covers is refused before anything is "
+      "touched.";
   command.examples =
       "  {} w1                          # cordon w1 and evict its pods\n"
       "  {} w1 --recreate-bare-pods     # bare pods are made anew elsewhere\n"

@@ -16,11 +16,13 @@ using kube::Json;
 
 namespace {
 
-constexpr Milliseconds kRetryPause{5000};    // kubectl drain's
+constexpr Milliseconds kRetryPause{5000};  // kubectl drain's
 constexpr Milliseconds kNoticePause{30'000};
 constexpr Milliseconds kTimeToComeBack{60'000};
 
-std::string pod_name(const Json& pod) { return "pod/" + kube::name_of(pod); }
+std::string pod_name(const Json& pod) {
+  return "pod/" + kube::name_of(pod);
+}
 
 bool namespace_terminating(const kube::Answer& answer) {
   return answer.status == 403 && !answer.cause("NamespaceTerminating").is_null();
@@ -46,7 +48,8 @@ Task<> PodMover::move(cni::PodPlan plan) {
       break;
     case cni::PodFate::kWait:
       if (context_.dry_run() != cli::DryRun::kNone) break;
-      context_.note(fmt::format("waiting: pod {} is being deleted already", kube::key_of(plan.pod)));
+      context_.note(
+          fmt::format("waiting: pod {} is being deleted already", kube::key_of(plan.pod)));
       co_await wait_until_gone(plan.pod, http::OnInterrupt::kThrow);
       break;
     case cni::PodFate::kLeave:
@@ -120,9 +123,10 @@ Task<> PodMover::wait_until_gone(const Json& pod, http::OnInterrupt on_interrupt
     co_await tracker_.wait_until_gone(kube::uid_of(pod), context_.deadline(), on_interrupt);
   } catch (const TimedOut&) {
     const Json& finalizers = kube::at(pod, "/metadata/finalizers");
-    throw blocked(fmt::format("{} in namespace {} is being deleted but not gone after {}{}",
-                              pod_name(pod), kube::namespace_of(pod), context_.timeout_text(),
-                              finalizers.is_null() ? "" : "; it has finalizers " + finalizers.dump()));
+    throw blocked(
+        fmt::format("{} in namespace {} is being deleted but not gone after {}{}", pod_name(pod),
+                    kube::namespace_of(pod), context_.timeout_text(),
+                    finalizers.is_null() ? "" : "; it has finalizers " + finalizers.dump()));
   }
 }
 
@@ -147,11 +151,11 @@ Task<> PodMover::recreate(const Json& pod) {
   } catch (const Error& error) {
     trouble = error;
   }
-  throw Error(trouble->status(),
-              fmt::format("{} in namespace {} was deleted and is not back: {}; it is kept in {}, and "
-                          "running this again puts it back",
-                          pod_name(pod), kube::namespace_of(pod), trouble->what(),
-                          backup.display()));
+  throw Error(
+      trouble->status(),
+      fmt::format("{} in namespace {} was deleted and is not back: {}; it is kept in {}, and "
+                  "running this again puts it back",
+                  pod_name(pod), kube::namespace_of(pod), trouble->what(), backup.display()));
 }
 
 Task<> PodMover::bring_back(const Json& pod) {
@@ -193,9 +197,10 @@ Task<> PodMover::restart(const Json& pod) {
   try {
     co_await tracker_.wait_until(replaced, context_.deadline());
   } catch (const TimedOut&) {
-    throw blocked(fmt::format("{} in namespace {} was deleted, but no Ready pod of its DaemonSet is "
-                              "on the node after {}",
-                              pod_name(pod), kube::namespace_of(pod), context_.timeout_text()));
+    throw blocked(
+        fmt::format("{} in namespace {} was deleted, but no Ready pod of its DaemonSet is "
+                    "on the node after {}",
+                    pod_name(pod), kube::namespace_of(pod), context_.timeout_text()));
   }
   print(pod, "restarted");
 }

@@ -59,7 +59,8 @@ cni::NodeSelection selection_from(const cli::Context& context) {
              (selection.control_plane ? 1 : 0);
   for (const auto& argument : context.args()) {
     if (argument.find('=') != std::string::npos) {
-      throw wrong_usage(fmt::format("\"{}\" is no node name; say the label as --to VALUE", argument));
+      throw wrong_usage(
+          fmt::format("\"{}\" is no node name; say the label as --to VALUE", argument));
     }
   }
   if (ways != 1) {
@@ -219,7 +220,8 @@ cli::Command label_command() {
       "(NODE... | -l SELECTOR | --all | --workers | --control-plane) (--to VALUE | --remove)";
   command.summary = "Label nodes with the CNI that they have or shall have.";
   command.description =
-      "Gives nodes the label cni=VALUE, or takes it off. CNI DaemonSets that are pinned to a value\n"
+      "Gives nodes the label cni=VALUE, or takes it off. CNI DaemonSets that are pinned to a "
+      "value\n"
       "follow the label; --wait waits until their pods have left, or are Ready. Other pods do not\n"
       "follow: a nodeSelector is not looked at again once a pod runs. Removing is refused while\n"
       "anything still selects the label.";

@@ -64,11 +64,15 @@ cli::Command pin_command() {
   command.usage = "[KIND/NAME... | --cni CNI | -f FILE] (--to VALUE | --remove)";
   command.summary = "Pin workloads, or a CNI's DaemonSet, to the nodes of one CNI.";
   command.description =
-      "Puts nodeSelector cni=VALUE into the pod templates of Deployments, StatefulSets, DaemonSets,\n"
-      "CronJobs and standalone ReplicaSets and ReplicationControllers. Without names: those of all\n"
+      "Puts nodeSelector cni=VALUE into the pod templates of Deployments, StatefulSets, "
+      "DaemonSets,\n"
+      "CronJobs and standalone ReplicaSets and ReplicationControllers. Without names: those of "
+      "all\n"
       "namespaces but kube-system and kube-flannel, or of -n. A CNI's DaemonSet is pinned only by\n"
-      "--cni. Changing a template rolls the pods anew. --remove takes off what pin put on, and puts\n"
-      "back what it replaced. With -f it is a filter from manifest to manifest and needs no server.";
+      "--cni. Changing a template rolls the pods anew. --remove takes off what pin put on, and "
+      "puts\n"
+      "back what it replaced. With -f it is a filter from manifest to manifest and needs no "
+      "server.";
   command.examples =
       "  {} --to flannel --wait                # all workloads stay on flannel's nodes\n"
       "  {} --cni flannel --to flannel         # and so does flannel\n"

@@ -41,15 +41,17 @@ Task<Workload> read_named(kube::Client client, std::string ns, std::string argum
       slash == std::string::npos ? nullptr : kube::find_resource(argument.substr(0, slash));
   const auto& kinds = cni::workload_kinds();
   if (resource == &kube::kPods) {
-    throw refused(fmt::format(
-        "{}: the nodeSelector of a pod that exists cannot be changed; pin its owner, or move a bare "
-        "pod with 'kubectl cni evict NODE --recreate-bare-pods'",
-        argument));
+    throw refused(
+        fmt::format("{}: the nodeSelector of a pod that exists cannot be changed; pin its owner, "
+                    "or move a bare "
+                    "pod with 'kubectl cni evict NODE --recreate-bare-pods'",
+                    argument));
   }
   if (std::find(kinds.begin(), kinds.end(), resource) == kinds.end()) {
-    throw wrong_usage(fmt::format("\"{}\" is no workload; name it as KIND/NAME, for example "
-                                  "deployment/web",
-                                  argument));
+    throw wrong_usage(
+        fmt::format("\"{}\" is no workload; name it as KIND/NAME, for example "
+                    "deployment/web",
+                    argument));
   }
   auto answer = co_await client.get(*resource, std::move(ns), argument.substr(slash + 1));
   co_return Workload{resource, kube::body_or_throw(std::move(answer))};
@@ -77,12 +79,14 @@ Task<std::vector<Workload>> read_cni(cli::Context& context) {
     query.resource = &kube::kNodes;
     query.metadata_only = true;
     auto nodes = co_await context.client().list(query);
-    bool embedded = std::any_of(nodes.items.begin(), nodes.items.end(), cni::has_flannel_annotations);
+    bool embedded =
+        std::any_of(nodes.items.begin(), nodes.items.end(), cni::has_flannel_annotations);
     if (embedded) throw cni::embedded_flannel_error();
   }
-  throw failed(fmt::format("there is no DaemonSet of {0}; name it with --{0}-daemonset "
-                           "NAMESPACE/NAME if it is called otherwise",
-                           cni::name_of(cni)));
+  throw failed(
+      fmt::format("there is no DaemonSet of {0}; name it with --{0}-daemonset "
+                  "NAMESPACE/NAME if it is called otherwise",
+                  cni::name_of(cni)));
 }
 
 Task<std::vector<Workload>> read_all(cli::Context& context) {
@@ -98,7 +102,6 @@ Task<std::vector<Workload>> read_all(cli::Context& context) {
   }
   co_return workloads;
 }
-
 
 }  // namespace
 

@@ -68,13 +68,15 @@ node_of() { kubectl -n evict get pod "$1" -o jsonpath='{.spec.nodeName}'; }
   node=$(node_of victim)
   # Slow to stop, so that the kill falls between the eviction and the create.
   kubectl -n evict annotate pod victim pod-delete.stage.kwok.x-k8s.io/delay=5s
-  cni evict "$node" --recreate-bare-pods --pod-selector app=keep >/dev/null 2>&1 &
+  # shellcheck disable=SC2016 # expanded in there: the command's own process is to be killed
+  in_world sh -c 'echo $$ >"$1"; exec kubectl-cni-evict "$2" --recreate-bare-pods --pod-selector app=keep' \
+    sh "$BATS_TEST_TMPDIR/pid" "$node" >/dev/null 2>&1 &
   for _ in $(seq 50); do
     [ -z "$(kubectl -n evict get pod victim -o jsonpath='{.metadata.deletionTimestamp}')" ] || break
     sleep 0.1
   done
-  kill -9 %1
-  wait %1 || true
+  kill -9 "$(cat "$BATS_TEST_TMPDIR/pid")"
+  wait "$!" || true
   kubectl -n evict wait --for=delete pod/victim --timeout=30s
   [ -n "$(kubectl -n evict get secrets -l kubectl-cni/backup=true -o name)" ]
   run_cni 0 evict "$node" --recreate-bare-pods --pod-selector app=keep --timeout 60s
@@ -121,7 +123,7 @@ node_of() { kubectl -n evict get pod "$1" -o jsonpath='{.spec.nodeName}'; }
   sleep 1
   code=0
   # A background job of a script ignores SIGINT; timeout hands ours on.
-  in_world timeout --preserve-status -s INT 2 kubectl-cni-evict "$node" --pod-selector app=slow \
+  in_world timeout --foreground --preserve-status -s INT 2 kubectl-cni-evict "$node" --pod-selector app=slow \
     2>"$BATS_TEST_TMPDIR/err" || code=$?
   [ "$code" = 130 ]
   contains "$(cat "$BATS_TEST_TMPDIR/err")" "interrupted: node/$node stays cordoned: 1 of 1 pod left"

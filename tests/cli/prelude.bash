@@ -57,6 +57,6 @@ audit_count() { # VERB [RESOURCE]
 
 rollouts_done() { # NAMESPACE
   kubectl -n "$1" get deployments,statefulsets,daemonsets -o name | while read -r name; do
-    kubectl -n "$1" rollout status "$name" --timeout=60s >/dev/null || true
+    kubectl -n "$1" rollout status "$name" --timeout=60s >/dev/null 2>&1 || true
   done
 }

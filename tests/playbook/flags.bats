@@ -58,7 +58,7 @@ SH
   KUBECTL_CNI_DRY_RUN=true KUBECTL_CNI_CONTEXT=blue KUBECTL_CNI_KEY=net KUBECTL_CNI_SSH_USER=ops run migrate
   [ "$status" -eq 0 ]
   [[ $output == *'kubectl cni label --context=blue --all'*'--key net'* ]]
-  run cat "$FAKE/leaked"
+  run sort -u "$FAKE/leaked"
   [ "$output" = KUBECTL_CNI_SSH_USER=ops ]
 }
 

@@ -105,11 +105,11 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   { dark w2; light w2; move w3; dark w3; light w3; finish; } | same "$plan"
 }
 
-@test "a node that joined without a label is a remaining one" {
+@test "a node that joined without a label gets Cilium before the workloads move" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'w1 cilium' 'w2 cilium' 'w9 -'
   plan=$(steps)
-  { move w9; dark w9; light w9; finish; } | same "$plan"
+  { dark w9; light w9; printf 'pin --remove\npin --remove --wait\n'; finish; } | same "$plan"
 }
 
 @test "Cilium unpinned, labels still there: tidy up" {
