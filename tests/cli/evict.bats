@@ -67,7 +67,7 @@ node_of() { kubectl -n evict get pod "$1" -o jsonpath='{.spec.nodeName}'; }
   bare_pod victim
   node=$(node_of victim)
   # Slow to stop, so that the kill falls between the eviction and the create.
-  kubectl -n evict annotate pod victim pod-delete.stage.kwok.x-k8s.io/delay=5s
+  kubectl -n evict annotate pod victim kubectl-cni.test/stops-after=5s
   # shellcheck disable=SC2016 # expanded in there: the command's own process is to be killed
   in_world sh -c 'echo $$ >"$1"; exec kubectl-cni-evict "$2" --recreate-bare-pods --pod-selector app=keep' \
     sh "$BATS_TEST_TMPDIR/pid" "$node" >/dev/null 2>&1 &

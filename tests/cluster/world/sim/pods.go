@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,15 +19,24 @@ var everything = labels.Everything()
 // agentDelay is how long Cilium's agent takes from ready to having written its configuration.
 const agentDelay = time.Second
 
-// syncPod takes a pod one step further. Deleted pods and Jobs' ends are kwok's.
+// StopsAfter is the annotation of a pod that takes longer to stop than others, whatever its grace
+// period.
+const StopsAfter = "kubectl-cni.test/stops-after"
+
+const stopDelay = 500 * time.Millisecond
+
+// syncPod takes a pod one step further. Jobs' ends are kwok's.
 func (c *Cluster) syncPod(ctx context.Context, k key) error {
 	pod, err := c.pods.Pods(k.namespace).Get(k.name)
 	if err != nil {
 		return err
 	}
 	node := c.Node(pod.Spec.NodeName)
-	if node == nil || pod.DeletionTimestamp != nil {
+	if node == nil {
 		return nil
+	}
+	if pod.DeletionTimestamp != nil {
+		return c.stopPod(ctx, pod)
 	}
 	_, never := pod.Annotations[NeverReady]
 	switch {
@@ -39,6 +49,33 @@ func (c *Cluster) syncPod(ctx context.Context, k key) error {
 		return c.restoreReady(ctx, node, pod)
 	}
 	return c.agentRuns(ctx, node, pod)
+}
+
+// stopPod takes a deleted pod off the server, as a kubelet does: by its UID. (kwok's own deletes by
+// name alone, and so may hit the pod that was made anew meanwhile.) Finalizers still hold it.
+func (c *Cluster) stopPod(ctx context.Context, pod *corev1.Pod) error {
+	delay := stopDelay
+	if longer, err := time.ParseDuration(pod.Annotations[StopsAfter]); err == nil {
+		delay = longer
+	}
+	asked := pod.DeletionTimestamp.Time
+	if pod.DeletionGracePeriodSeconds != nil {
+		asked = asked.Add(-time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
+	}
+	if wait := delay - time.Since(asked); wait > 0 {
+		c.queue.AddAfter(key{"pod", pod.Namespace, pod.Name}, wait)
+		return nil
+	}
+	if len(pod.Finalizers) > 0 {
+		return nil
+	}
+	options := metav1.NewDeleteOptions(0)
+	options.Preconditions = metav1.NewUIDPreconditions(string(pod.UID))
+	err := c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, *options)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
 }
 
 func (c *Cluster) startPod(ctx context.Context, node *Node, pod *corev1.Pod) error {
