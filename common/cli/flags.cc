@@ -52,8 +52,8 @@ Error unknown_flag(const cxxopts::Options& options, const std::string& name) {
 
 }  // namespace
 
-Flags::Flags(cxxopts::ParseResult parsed, kube::Environment environment)
-    : parsed_(std::move(parsed)), environment_(std::move(environment)) {
+Flags::Flags(const cxxopts::ParseResult& parsed, kube::Environment environment)
+    : parsed_(parsed), environment_(std::move(environment)) {
   if (parsed_.count("args")) args_ = parsed_["args"].as<std::vector<std::string>>();
 }
 
@@ -137,7 +137,7 @@ Flags parse_flags(cxxopts::Options& options, const std::vector<std::string>& arg
   for (const auto& argument : normalized) argv.push_back(argument.c_str());
   try {
     auto parsed = options.parse(static_cast<int>(argv.size()), argv.data());
-    return {std::move(parsed), std::move(environment)};
+    return {parsed, std::move(environment)};
   } catch (const cxxopts::exceptions::no_such_option& error) {
     throw unknown_flag(options, quoted_name(error.what()));
   } catch (const cxxopts::exceptions::missing_argument& error) {

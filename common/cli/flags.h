@@ -17,7 +17,7 @@ namespace kcni::cli {
 /// KUBECTL_CNI_SSH_KEY); a flag beats its variable.
 class Flags {
  public:
-  Flags(cxxopts::ParseResult parsed, kube::Environment environment);
+  Flags(const cxxopts::ParseResult& parsed, kube::Environment environment);
 
   /// On the command line or by its variable.
   bool given(const std::string& name) const;

@@ -10,7 +10,6 @@
 
 namespace kcni::cni {
 
-using kube::at;
 using kube::Json;
 using kube::number_at;
 using kube::text_at;
