@@ -131,13 +131,13 @@ class Pinner {
 
 Task<> name_bare_pods(cli::Context& context) {
   const auto& config = context.config();
-  bool one = config.namespace_given && !context.flags().flag("all-namespaces");
+  bool one = in_one_namespace(context);
   std::string ns = one ? config.namespace_ : "";
   auto pods = co_await cni::read_pods(context.client(), ns, "");
   std::vector<std::string> names;
   for (const auto& pod : pods) {
     auto its_ns = kube::namespace_of(pod);
-    bool excluded = !one && (its_ns == "kube-system" || its_ns == "kube-flannel");
+    bool excluded = !one && excluded_by_default(its_ns);
     if (excluded || !cni::is_bare(pod) || cni::finished(pod) || cni::on_host_network(pod)) continue;
     names.push_back("pod/" + kube::name_of(pod) + " in namespace " + its_ns);
   }

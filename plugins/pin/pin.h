@@ -18,6 +18,12 @@ struct Scope {
 /// ApiError for an unknown name.
 Task<Scope> read_scope(cli::Context& context);
 
+/// One namespace when -n was given without -A; then even an excluded one is meant.
+bool in_one_namespace(cli::Context& context);
+
+/// kube-system belongs to the cluster, kube-flannel to the CNI: never in "all workloads".
+bool excluded_by_default(const std::string& ns);
+
 /// Plans and patches each; reports refusals and failures; waits if --wait.
 Task<> apply(cli::Context& context, Scope scope);
 

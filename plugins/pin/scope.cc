@@ -30,11 +30,6 @@ cni::PinWish wish_from(const cli::Context& context) {
   return wish;
 }
 
-// kube-system belongs to the cluster, kube-flannel to the CNI: never in "all workloads".
-bool excluded_by_default(const std::string& ns) {
-  return ns == "kube-system" || ns == "kube-flannel";
-}
-
 Task<Workload> read_named(kube::Client client, std::string ns, std::string argument) {
   auto slash = argument.find('/');
   const auto* resource =
@@ -91,7 +86,7 @@ Task<std::vector<Workload>> read_cni(cli::Context& context) {
 
 Task<std::vector<Workload>> read_all(cli::Context& context) {
   const auto& config = context.config();
-  bool one = config.namespace_given && !context.flags().flag("all-namespaces");
+  bool one = in_one_namespace(context);
   std::string ns = one ? config.namespace_ : "";
   auto workloads =
       co_await cni::read_workloads(context.client(), ns, context.flags().text("selector"));
@@ -104,6 +99,14 @@ Task<std::vector<Workload>> read_all(cli::Context& context) {
 }
 
 }  // namespace
+
+bool in_one_namespace(cli::Context& context) {
+  return context.config().namespace_given && !context.flags().flag("all-namespaces");
+}
+
+bool excluded_by_default(const std::string& ns) {
+  return ns == "kube-system" || ns == "kube-flannel";
+}
 
 Task<Scope> read_scope(cli::Context& context) {
   Scope scope;
