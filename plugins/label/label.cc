@@ -8,6 +8,7 @@
 #include "common/cni/label_plan.h"
 #include "common/cni/nodes.h"
 #include "common/cni/workloads.h"
+#include "common/kube/label_syntax.h"
 
 namespace kcni::label {
 
@@ -45,7 +46,7 @@ LabelWish wish_from(const cli::Context& context) {
   if (wish.value.has_value() == flags.flag("remove")) {
     throw wrong_usage("say either --to VALUE or --remove");
   }
-  if (wish.value && wish.value->empty()) throw wrong_usage("--to needs a value");
+  if (wish.value) kube::check_label_value("--to", *wish.value);
   return wish;
 }
 
@@ -199,7 +200,7 @@ class Run {
       co_return;
     }
     std::function<void(const std::string&)> progress = [this](const std::string& missing) {
-      context_.note("waiting: " + missing);
+      context_.waiting(missing);
     };
     co_await cni::wait_for_cni_pods(client_.until(context_.deadline()), std::move(daemonsets),
                                     nodes_, progress);

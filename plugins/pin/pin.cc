@@ -8,6 +8,7 @@
 
 #include "common/cli/cni_flags.h"
 #include "common/cni/manifest.h"
+#include "common/kube/label_syntax.h"
 
 namespace kcni::pin {
 
@@ -54,7 +55,7 @@ void filter_manifest(cli::Context& context) {
   pin.remove = flags.flag("remove");
   pin.overwrite = flags.flag("overwrite");
   if (pin.remove == flags.given("to")) throw wrong_usage("say either --to VALUE or --remove");
-  if (!pin.remove && pin.value.empty()) throw wrong_usage("--to needs a value");
+  if (!pin.remove) kube::check_label_value("--to", pin.value);
   context.out() << cni::pin_manifest(read_manifest(flags.text("filename")), pin);
 }
 

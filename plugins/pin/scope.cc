@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/cli/cni_flags.h"
+#include "common/kube/label_syntax.h"
 #include "plugins/pin/pin.h"
 
 namespace kcni::pin {
@@ -26,7 +27,7 @@ cni::PinWish wish_from(const cli::Context& context) {
   if (wish.value.has_value() == flags.flag("remove")) {
     throw wrong_usage("say either --to VALUE or --remove");
   }
-  if (wish.value && wish.value->empty()) throw wrong_usage("--to needs a value");
+  if (wish.value) kube::check_label_value("--to", *wish.value);
   return wish;
 }
 
