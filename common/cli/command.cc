@@ -8,10 +8,14 @@
 #include "common/base/duration.h"
 #include "common/base/text.h"
 #include "common/cli/shared_flags.h"
+#include "common/kube/label_syntax.h"
 
 namespace kcni::cli {
 
 namespace {
+
+constexpr Milliseconds kLongestSilence{30'000};
+constexpr Milliseconds kBetweenWaits{5'000};
 
 DryRun parse_dry_run(const std::string& value) {
   if (value == "none" || value == "false") return DryRun::kNone;
@@ -149,7 +153,9 @@ Context::Context(Flags flags, std::string program, std::ostream& out, std::ostre
       err_(err),
       dry_run_(parse_dry_run(flags_.text("dry-run"))),
       deadline_(Deadline::after(flags_.duration("timeout"))),
-      results_(out, parse_output(flags_.text("output")), suffix_of(dry_run_)) {}
+      results_(out, parse_output(flags_.text("output")), suffix_of(dry_run_)) {
+  loop_.every(Milliseconds(1000), [this] { remind(); });
+}
 
 Context::~Context() = default;
 
@@ -185,7 +191,7 @@ std::string Context::timeout_text() const {
 
 std::string Context::key() const {
   auto key = flags_.text("key");
-  if (key.empty()) throw wrong_usage("--key must not be empty");
+  kube::check_label_key("--key", key);
   return key;
 }
 
@@ -193,8 +199,30 @@ void Context::warn(const std::string& message) {
   err_ << "warning: " << printable(message) << std::endl;
 }
 
+void Context::waiting(const std::string& what) {
+  waiting_for_ = "waiting: " + what;
+}
+
 void Context::note(const std::string& message) {
+  last_word_ = message;
+  last_told_ = Clock::now();
   err_ << printable(message) << std::endl;
+}
+
+void Context::remind() {
+  auto now = Clock::now();
+  if (!waiting_for_.empty() && now - last_wait_told_ >= kBetweenWaits) {
+    last_wait_told_ = now;
+    note(std::exchange(waiting_for_, ""));
+    return;
+  }
+  if (now - std::max(last_told_, results_.last_done()) < kLongestSilence) return;
+  last_told_ = now;
+  auto passed = std::chrono::duration_cast<Milliseconds>(now - begun_);
+  auto limit = deadline_.when() ? fmt::format(" of {}", timeout_text()) : "";
+  auto word = last_word_.empty() ? "" : "; last word: " + last_word_;
+  err_ << fmt::format("still working after {}{}{}", show_duration(passed), limit, printable(word))
+       << std::endl;
 }
 
 void Context::report(const std::exception& error) {

@@ -50,6 +50,12 @@ class Context {
   void warn(const std::string& message);
   /// A line of progress on stderr.
   void note(const std::string& message);
+  /// What is waited for now, whenever that changes: "waiting: …" on stderr, the newest at most
+  /// every few seconds, and not at all when the wait is over within one.
+  void waiting(const std::string& what);
+  /// Says that the command is alive, and its last word once more, after 30 s without any. The loop
+  /// calls it by itself; to be called about every second by whoever waits in another way.
+  void remind();
   /// "error: …" for one object of many; the command then ends with that error's code.
   void report(const std::exception& error);
   /// The same without a line, when a result line has said it.
@@ -65,6 +71,11 @@ class Context {
   http::Loop loop_;
   DryRun dry_run_;
   Deadline deadline_;
+  Clock::time_point begun_ = Clock::now();
+  Clock::time_point last_told_ = begun_;
+  Clock::time_point last_wait_told_{};
+  std::string last_word_;
+  std::string waiting_for_;  ///< not told yet
   Results results_;
   int exit_code_ = 0;
   std::unique_ptr<kube::ClientConfig> config_;

@@ -78,6 +78,7 @@ std::string to_yaml(const kube::Json& value) {
 
 void Results::done(const kube::Resource& resource, const std::string& ns, const std::string& name,
                    const std::string& what, const std::string& detail, const kube::Json& object) {
+  last_done_ = Clock::now();
   switch (format_) {
     case OutputFormat::kName:
       out_ << resource.display(name) << "\n";

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/deadline.h"
 #include "common/kube/json.h"
 #include "common/kube/resource.h"
 
@@ -31,11 +32,14 @@ class Results {
   void finish();
 
   OutputFormat format() const { return format_; }
+  /// When done() was called last.
+  Clock::time_point last_done() const { return last_done_; }
 
  private:
   std::ostream& out_;
   OutputFormat format_;
   std::string suffix_;
+  Clock::time_point last_done_{};
   std::vector<kube::Json> objects_;
 };
 

@@ -5,6 +5,7 @@
 // was seen on the server. Whoever finds one knows that a run did not come to its end.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,8 @@ struct MendOptions {
   std::string key;       ///< the label key whose pin a recreated pod loses
   std::string ns;        ///< looked into when Secrets of all namespaces may not be listed
   bool dry_run = false;  ///< only tell
+  /// Told what is about to be put back; may be empty. Outlives the mending.
+  std::function<void(const std::string&)> progress;
 };
 
 struct MendReport {

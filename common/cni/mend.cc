@@ -54,6 +54,12 @@ std::string mended_line(const Job& job) {
 // The object is gone, or on its way.
 Task<> restore(Job job, MendReport& report) {
   if (!job.options.dry_run) {
+    if (job.options.progress) {
+      job.options.progress(
+          fmt::format("putting back {} in namespace {}, left deleted by an "
+                      "interrupted run",
+                      job.display(), job.ns()));
+    }
     co_await wait_gone(job.client, *job.resource, job.ns(), job.name(),
                        kube::uid_of(job.backup.object));
     if (job.resource == &kube::kPods) {

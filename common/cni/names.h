@@ -19,6 +19,10 @@ inline constexpr const char* kLabelKeyAnnotation = "kubectl-cni/label-key";
 inline constexpr const char* kPinnedAnnotation = "kubectl-cni/pinned";
 inline constexpr const char* kPinnedOverAnnotation = "kubectl-cni/pinned-over";
 
+/// On a workload: the playbook found it broken before the first step, so nobody waits for it, nor
+/// pins it.
+inline constexpr const char* kNotReadyBeforeAnnotation = "kubectl-cni/not-ready-before";
+
 /// On backup Secrets: label "true", and annotations that say what is in them.
 inline constexpr const char* kBackupLabel = "kubectl-cni/backup";
 inline constexpr const char* kBackupKindAnnotation = "kubectl-cni/kind";

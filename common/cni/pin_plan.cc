@@ -68,6 +68,15 @@ std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& w
     if (done && !wish.named) return PinChange{Kind::kOutOfScope, "", ""};
     return PinChange{Kind::kSkipped, workload.place() + ": a Job's template cannot be changed", ""};
   }
+  // Its rollout would never end, and leave pods of two revisions behind, one of them pinned.
+  bool broken = !kube::annotation_of(workload.object, kNotReadyBeforeAnnotation).empty();
+  if (wish.value && broken && !wish.named && !has_pin) {
+    return PinChange{Kind::kSkipped,
+                     workload.place() +
+                         " was not ready before the migration and is left as it is; its pods move "
+                         "when their nodes are drained",
+                     ""};
+  }
   if (wish.value && kube::flag_at(pod_spec_of(workload), "/hostNetwork") &&
       !wish.include_host_network) {
     return PinChange{Kind::kSkipped,

@@ -64,12 +64,23 @@ std::string daemonset_missing(const Json& object) {
   return "";
 }
 
+/// What is missing, by kind: there is one watch a kind, and one line for all.
+struct Missing {
+  std::map<const kube::Resource*, std::vector<std::string>> by_kind;
+
+  std::vector<std::string> everything() const {
+    std::vector<std::string> lines;
+    for (const auto& [kind, some] : by_kind) lines.insert(lines.end(), some.begin(), some.end());
+    return lines;
+  }
+};
+
 Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
-                     std::set<std::string> keys,
+                     std::set<std::string> keys, Missing& all_missing,
                      const std::function<void(const std::string&)>& progress) {
   kube::Query query;
   query.resource = resource;
-  std::vector<std::string> missing;
+  auto& missing = all_missing.by_kind[resource];
   kube::Until done = [&](const kube::Snapshot& snapshot) {
     std::vector<std::string> now;
     for (const auto& key : keys) {
@@ -78,8 +89,10 @@ Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
       auto reason = rollout_missing(*resource, found->second);
       if (!reason.empty()) now.push_back(fmt::format("{}: {}", resource->display(key), reason));
     }
-    if (now != missing && !now.empty()) progress(some_of(now, 3));
+    bool news = now != missing;
     missing = std::move(now);
+    auto lines = all_missing.everything();
+    if (news && !lines.empty()) progress(some_of(lines, 3));
     return missing.empty();
   };
   try {
@@ -104,11 +117,12 @@ Task<> wait_for_rollouts(kube::Client client, std::vector<Workload> workloads,
   for (const auto& workload : workloads) {
     by_kind[workload.resource].insert(kube::key_of(workload.object));
   }
+  Missing missing;
   std::vector<Task<>> waits;
   for (const auto* resource : {&kube::kDeployments, &kube::kStatefulSets, &kube::kDaemonSets}) {
     auto found = by_kind.find(resource);
     if (found == by_kind.end()) continue;
-    waits.push_back(wait_for_kind(client, resource, found->second, progress));
+    waits.push_back(wait_for_kind(client, resource, found->second, missing, progress));
   }
   co_await all(std::move(waits));
 }

@@ -15,8 +15,8 @@ namespace kcni::cni {
 std::string rollout_missing(const kube::Resource& resource, const kube::Json& object);
 
 /// Watches until the rollouts of all these are complete; one that is deleted meanwhile counts as
-/// complete. progress gets a line whenever what is missing changes. Throws TimedOut that names
-/// workloads and what they wait for.
+/// complete. progress gets a line about all of them whenever what is missing changes. Throws
+/// TimedOut that names workloads and what they wait for.
 Task<> wait_for_rollouts(kube::Client client, std::vector<Workload> workloads,
                          std::function<void(const std::string&)> progress);
 

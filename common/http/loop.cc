@@ -73,6 +73,18 @@ void Loop::remove(CURL* easy) {
   curl_multi_remove_handle(multi_, easy);
 }
 
+void Loop::every(Milliseconds period, std::function<void()> tick) {
+  period_ = period;
+  tick_ = std::move(tick);
+  next_tick_ = Clock::now() + period_;
+}
+
+void Loop::tick_if_due() {
+  if (Clock::now() < next_tick_) return;
+  next_tick_ = Clock::now() + period_;
+  if (tick_) tick_();
+}
+
 void Loop::schedule(Waiter& waiter) {
   if (std::find(scheduled_.begin(), scheduled_.end(), &waiter) == scheduled_.end()) {
     scheduled_.push_back(&waiter);
@@ -85,6 +97,7 @@ void Loop::turn() {
   finish_transfers();
   fire_timers();
   note_signals();
+  tick_if_due();
   if (scheduled_.empty()) {
     wait_for_activity();
   } else {
@@ -122,11 +135,9 @@ void Loop::finish_transfers() {
 }
 
 void Loop::wait_for_activity() {
-  int timeout_ms = 60'000;
-  if (!timers_.empty()) {
-    auto left = std::chrono::ceil<Milliseconds>(timers_.begin()->first - Clock::now()).count();
-    timeout_ms = static_cast<int>(std::clamp<long long>(left, 0, timeout_ms));
-  }
+  auto next = timers_.empty() ? next_tick_ : std::min(timers_.begin()->first, next_tick_);
+  auto left = std::chrono::ceil<Milliseconds>(next - Clock::now()).count();
+  auto timeout_ms = static_cast<int>(std::max<long long>(left, 0));
   curl_waitfd signals = {signal_descriptor(), CURL_WAIT_POLLIN, 0};
   curl_multi_poll(multi_, &signals, 1, timeout_ms, nullptr);
 }

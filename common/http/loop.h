@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include <coroutine>
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -85,6 +86,10 @@ class Loop {
 
   bool interrupted() const { return interrupted_; }
 
+  /// Calls this again and again while the loop runs, also while nothing else happens. One at a
+  /// time.
+  void every(Milliseconds period, std::function<void()> tick);
+
  private:
   friend class Waiter;
 
@@ -94,6 +99,7 @@ class Loop {
   void finish_transfers();
   void wait_for_activity();
   void note_signals();
+  void tick_if_due();
   void schedule(Waiter& waiter);
 
   CURLM* multi_;
@@ -101,6 +107,9 @@ class Loop {
   std::multimap<Clock::time_point, Waiter*> timers_;
   std::vector<Waiter*> scheduled_;
   bool interrupted_ = false;
+  Milliseconds period_{60'000};
+  std::function<void()> tick_;
+  Clock::time_point next_tick_ = Clock::now() + period_;
 };
 
 }  // namespace kcni::http

@@ -125,7 +125,7 @@ void run(cli::Context& context) {
   std::function<void(std::size_t, const Outcome&)> on_end = [&](std::size_t i, const Outcome& o) {
     tell(context, visits[i], o);
   };
-  ssh::run_parallel<Outcome>(workers, jobs, on_end);
+  ssh::run_parallel<Outcome>(workers, jobs, on_end, [&] { context.remind(); });
 }
 
 }  // namespace

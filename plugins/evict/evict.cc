@@ -6,7 +6,7 @@
 
 #include "common/base/text.h"
 #include "common/cli/cni_flags.h"
-#include "common/cni/backup.h"
+#include "common/cli/mending.h"
 #include "common/cni/pods.h"
 #include "common/cni/workloads.h"
 
@@ -66,24 +66,13 @@ class Run {
   Task<> run() {
     auto selection = cli::node_selection(context_);
     auto nodes = co_await cni::select_nodes(client_, selection, /*metadata_only=*/false);
-    co_await mend();
+    co_await cli::mend_and_tell(context_, client_.until(context_.deadline()));
     if (options_.recycle) co_await read_network();
     co_await refuse_before_touching(nodes);
     for (auto& node : nodes) co_await empty_or_report(node);
   }
 
  private:
-  Task<> mend() {
-    cni::MendOptions mending;
-    mending.key = options_.key;
-    mending.ns = context_.config().namespace_;
-    mending.dry_run = context_.dry_run() != cli::DryRun::kNone;
-    auto report = co_await cni::mend(client_.until(context_.deadline()), mending);
-    for (const auto& line : report.mended) context_.note(line);
-    for (const auto& line : report.warnings) context_.warn(line);
-    for (const auto& error : report.errors) context_.report(error);
-  }
-
   Task<> read_network() {
     network_ = co_await cni::find_flannel_network(client_);
     if (network_.ranges.empty()) {

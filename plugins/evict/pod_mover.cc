@@ -178,6 +178,8 @@ Task<> PodMover::restart(const Json& pod) {
     print(pod, "restarted");
     co_return;
   }
+  context_.note(
+      fmt::format("restarting pod {}, and waiting for its DaemonSet's new one", kube::key_of(pod)));
   kube::DeleteOptions options;
   options.uid = kube::uid_of(pod);
   options.grace_period_seconds = options_.grace_period;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "common/base/text.h"
+#include "common/cni/names.h"
 #include "common/cni/pods.h"
 #include "common/cni/rollout.h"
 #include "common/cni/scheduling.h"
@@ -148,6 +149,22 @@ Task<> name_bare_pods(cli::Context& context) {
       some_of(names)));
 }
 
+// Also those that an earlier, interrupted run had patched are waited for; what was broken before
+// the migration is not: it would never come.
+void leave_those_to_wait_for(cli::Context& context, Scope& scope) {
+  std::vector<std::string> broken;
+  std::erase_if(scope.workloads, [&](const Workload& workload) {
+    if (cni::plan_pin(workload, scope.wish).kind != Kind::kUnchanged) return true;
+    const Json& annotations = kube::at(workload.object, "/metadata/annotations");
+    if (!annotations.contains(cni::kNotReadyBeforeAnnotation)) return false;
+    broken.push_back(workload.place());
+    return true;
+  });
+  if (broken.empty()) return;
+  context.warn(fmt::format("not waited for, since not ready before the migration either: {}",
+                           some_of(broken)));
+}
+
 }  // namespace
 
 Task<> apply(cli::Context& context, Scope scope) {
@@ -159,13 +176,9 @@ Task<> apply(cli::Context& context, Scope scope) {
                context.flags().text("selector").empty();
   if (whole) co_await name_bare_pods(context);
   if (!context.flags().flag("wait") || context.dry_run() != cli::DryRun::kNone) co_return;
-  // Also those that an earlier, interrupted run had patched are waited for.
-  std::erase_if(scope.workloads, [&](const Workload& workload) {
-    auto kind = cni::plan_pin(workload, scope.wish).kind;
-    return kind != Kind::kUnchanged;
-  });
+  leave_those_to_wait_for(context, scope);
   std::function<void(const std::string&)> progress = [&context](const std::string& missing) {
-    context.note("waiting: " + missing);
+    context.waiting(missing);
   };
   co_await cni::wait_for_rollouts(context.client().until(context.deadline()),
                                   std::move(scope.workloads), progress);

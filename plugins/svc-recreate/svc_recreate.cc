@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
-#include "common/cni/backup.h"
+#include "common/cli/mending.h"
 #include "common/cni/services_apply.h"
 #include "common/cni/services_broken.h"
 #include "common/cni/services_select.h"
@@ -69,18 +69,6 @@ kube::Client bounded_client(cli::Context& context) {
   return context.client().until(Deadline::after(context.flags().duration("timeout")));
 }
 
-void mend_first(cli::Context& context) {
-  cni::MendOptions options;
-  options.key = context.key();
-  options.ns = context.config().namespace_;
-  options.dry_run = context.dry_run() != cli::DryRun::kNone;
-  auto client = bounded_client(context);
-  auto report = context.loop().run(cni::mend(client, options));
-  for (const auto& line : report.mended) context.note(line);
-  for (const auto& warning : report.warnings) context.warn(warning);
-  for (const auto& error : report.errors) context.report(error);
-}
-
 std::vector<Json> only_broken(cli::Context& context, const cni::ServiceSelection& selection,
                               std::vector<Json> services) {
   auto client = bounded_client(context);
@@ -142,7 +130,7 @@ void apply(cli::Context& context, const cni::RecreateOptions& options, std::vect
 void run(cli::Context& context) {
   auto selection = selection_from(context);
   auto options = options_from(context);
-  mend_first(context);
+  context.loop().run(cli::mend_and_tell(context, bounded_client(context)));
   auto services = plan(context, selection, options.consent);
   if (context.dry_run() == cli::DryRun::kClient) {
     for (const auto& service : services) tell(context, service);

@@ -1,0 +1,13 @@
+// What an interrupted run left deleted comes back before a command does anything else.
+#pragma once
+
+#include "common/cli/command.h"
+
+namespace kcni::cli {
+
+/// cni::mend() with what the context says (--key, -n, --dry-run), told to the user: lines on
+/// stderr, and an error for each object that could not be put back. The client's deadline bounds
+/// it.
+Task<> mend_and_tell(Context& context, kube::Client client);
+
+}  // namespace kcni::cli
