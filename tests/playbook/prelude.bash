@@ -10,7 +10,7 @@ setup() {
   for variable in ${!KUBECTL_CNI_@} KUBECTL_PATH KUBECONFIG; do unset "$variable"; done
   mkdir -p "$FAKE/bin"
   cp "$BATS_TEST_DIRNAME/fake/kubectl" "$FAKE/bin/"
-  cp "$PLAYBOOK" "$FAKE/bin/"
+  "$BATS_TEST_DIRNAME/../../scripts/bundle" "$FAKE/bin/kubectl-cni-migrate"
   for command in label pin evict cleanup svc-recreate; do
     cp "$BATS_TEST_DIRNAME/fake/kubectl-cni-command" "$FAKE/bin/kubectl-cni-$command"
   done

@@ -1,0 +1,243 @@
+# shellcheck shell=bash
+# The steps of the order "islands" up to the last node.
+
+step_label_nodes() {
+  local title='Label the nodes flannel' node
+  if [[ $PHASE != dark ]]; then skip 1 "$title" && return; fi
+  announce 1 "$title" 'So that the CNI DaemonSets can be told which node is whose.'
+  if ! any_node_is_labelled; then remember_how_it_was; fi
+  run cni label --all --from '' --to flannel --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  for node in "${NODES[@]}"; do LABEL[$node]=${LABEL[$node]:-flannel}; done
+  refresh_nodes
+}
+
+# What is to be so at the end as well: a node that the operator had cordoned, a workload that was broken.
+remember_how_it_was() {
+  local node workload rest
+  for node in "${NODES[@]}"; do
+    if [[ -z ${CORDONED[$node]} ]]; then continue; fi
+    run kubectl annotate node "$node" --overwrite "$CORDON_MARK=true"
+    WAS_CORDONED[$node]=true
+  done
+  while IFS=/ read -r workload rest; do
+    if [[ -n $workload ]]; then run kubectl annotate "$workload/${rest#*/}" -n "${rest%/*}" --overwrite "$UNREADY_MARK=true"; fi
+  done < <(workloads_not_ready)
+}
+
+forget_how_it_was() {
+  local node workload rest unready
+  for node in "${NODES[@]}"; do
+    if [[ -n ${WAS_CORDONED[$node]} ]]; then run kubectl annotate node "$node" "$CORDON_MARK-"; fi
+  done
+  unready=$(workloads_not_ready as-before)
+  if [[ -n $unready ]]; then warn "not ready, as before the migration: $(one_line "$unready"); marked $UNREADY_MARK until a later run finds them ready"; fi
+  while IFS='|' read -r workload rest; do
+    if [[ -z $workload ]] || grep -qxiF "${workload%/*}/$rest/${workload#*/}" <<<"$unready"; then continue; fi
+    run kubectl annotate "$workload" -n "$rest" "$UNREADY_MARK-"
+  done < <(kubectl get deployments,statefulsets,daemonsets -A -o go-template='{{range .items}}{{$o := .}}{{with .metadata.annotations}}{{with index . "'$UNREADY_MARK'"}}{{$o.kind}}/{{$o.metadata.name}}|{{$o.metadata.namespace}}{{"\n"}}{{end}}{{end}}{{end}}')
+}
+
+step_pin_workloads() {
+  local title='Pin the workloads to flannel'
+  if [[ $PHASE != dark ]]; then skip 2 "$title" && return; fi
+  announce 2 "$title" 'While two islands exist, pods that belong together must stay on one.'
+  run cni pin --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+}
+
+step_pin_flannel() {
+  local title='Pin flannel to the nodes labelled flannel'
+  if [[ $PHASE != dark ]]; then skip 3 "$title" && return; fi
+  announce 3 "$title" 'From now on a node loses flannel by its label alone.'
+  run cni pin --cni flannel --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+}
+
+# Server-side apply: the chart holds a ConfigMap (a dashboard) that is too large for the annotation in
+# which plain apply keeps its copy, and a second run by the same field manager finds no conflict.
+step_deploy_cilium() {
+  local title='Deploy Cilium, pinned to nodes labelled cilium'
+  if [[ $PHASE != dark ]]; then skip 4 "$title" && return; fi
+  announce 4 "$title" 'No node is labelled so yet: nothing starts but its operator.'
+  local filter=(pin -f "$CILIUM_FILE" --to cilium --key "$KEY")
+  local apply=(apply --server-side "--field-manager=$FIELD_MANAGER" -f -)
+  if $DRY_RUN; then
+    printf '%s | %s\n' "$(shown kubectl cni "${filter[@]}")" "$(shown kubectl "${CONNECTION[@]}" "${apply[@]}")"
+    return
+  fi
+  say "\$ $(shown kubectl cni "${filter[@]}") | $(shown kubectl "${CONNECTION[@]}" "${apply[@]}")"
+  cni "${filter[@]}" | kubectl "${apply[@]}"
+}
+
+step_first_half() {
+  local title='Take the first workers off flannel' node i=0
+  if [[ $PHASE != dark ]]; then skip 5 "$title" && return; fi
+  announce 5 "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh."
+  for node in "${FIRST_HALF[@]}"; do
+    i=$((i + 1))
+    say "node $node ($i/${#FIRST_HALF[@]}, $(elapsed))"
+    darken "$node"
+    settle
+  done
+}
+
+step_control_plane() {
+  local title='Take the control-plane nodes off flannel' nodes node
+  if [[ $PHASE != dark ]]; then skip 6 "$title" && return; fi
+  mapfile -t nodes < <(nodes_where any control-plane)
+  announce 6 "$title" "${nodes[*]:-The cluster shows none: nothing to do.}"
+  for node in "${nodes[@]}"; do
+    darken "$node"
+    settle
+  done
+}
+
+# In phase "move" a `none` node is one of the remaining workers that a former run was busy with, so it
+# is made dark again (which changes nothing if it was). A cordoned node with label cilium is unfinished.
+step_first_cilium() {
+  local title='Start Cilium on the nodes that are off flannel' nodes=() node
+  if [[ $PHASE == late ]]; then skip 7 "$title" && return; fi
+  announce 7 "$title" 'Label, wait for Cilium and its CNI configuration, restart what holds an old address, uncordon.'
+  refresh_nodes
+  for node in "${NODES[@]}"; do
+    # One that joined meanwhile has no label and so no CNI: it waits for Cilium like the others.
+    if [[ -z ${LABEL[$node]} || (${LABEL[$node]} == none && $PHASE == move) ]]; then darken "$node"; fi
+    if [[ ${LABEL[$node]} == none || (${LABEL[$node]} == cilium && -n ${CORDONED[$node]}) ]]; then nodes+=("$node"); fi
+  done
+  if ((${#nodes[@]} == 0)); then say 'nothing left to do' && return; fi
+  light_up "${nodes[@]}"
+}
+
+step_move_workloads() {
+  local title='Move the workloads over to Cilium' node
+  if [[ $PHASE == late ]]; then skip 8 "$title" && return; fi
+  announce 8 "$title" \
+    'The remaining flannel nodes are cordoned; taking off the pin rolls the pods over to Cilium.' \
+    'They carry no pin from then on, so the node labels can go at the end without another restart.'
+  wait_for_pinned_jobs   # before the cordon, for their next pods need a flannel node too
+  while read -r node; do
+    if [[ -n $node ]]; then run kubectl cordon "$node"; fi
+  done < <(remaining_nodes)
+  move_coredns
+  run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  delete_never_started
+  run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  wait_for_pinned_jobs
+}
+
+remaining_nodes() {
+  local node
+  for node in "${NODES[@]}"; do if [[ ${LABEL[$node]} != cilium ]]; then printf '%s\n' "$node"; fi; done
+}
+
+# DNS pods by island: `node/pod` words in DNS_CILIUM (Ready) and DNS_FLANNEL.
+read_dns() {
+  local out namespace name node ready
+  DNS_CILIUM=() DNS_FLANNEL=()
+  out=$(kubectl get pods -A -l k8s-app=kube-dns -o go-template='{{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.namespace}}|{{.metadata.name}}|{{with .spec.nodeName}}{{.}}{{end}}|{{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}{{"\n"}}{{end}}{{end}}')
+  while IFS='|' read -r namespace name node ready; do
+    if [[ -z $node ]]; then continue; fi
+    if [[ ${LABEL[$node]-} == cilium ]]; then
+      if [[ $ready == True ]]; then DNS_CILIUM+=("$namespace/$name"); fi
+    else
+      DNS_FLANNEL+=("$namespace/$name")
+    fi
+  done <<<"$out"
+}
+
+# Neither island reaches the other, so each needs its own DNS: one CoreDNS pod goes ahead of the workloads.
+move_coredns() {
+  local pod end
+  if $DRY_RUN; then
+    echo '# if no CoreDNS pod runs beside Cilium by now, one is evicted from a flannel node'
+    return
+  fi
+  read_dns
+  if ((${#DNS_FLANNEL[@]} == 0 || ${#DNS_CILIUM[@]} > 0)); then return; fi
+  if ((${#DNS_FLANNEL[@]} == 1)); then
+    warn "only one CoreDNS pod: pods still on flannel have no DNS until they have moved"
+  fi
+  pod=${DNS_FLANNEL[0]}
+  say "one CoreDNS pod moves first: ${pod}"
+  evict_pod "$pod"
+  end=$(deadline)
+  while ((${#DNS_CILIUM[@]} == 0)); do
+    read_dns
+    if ((SECONDS >= end)); then stop 3 "no CoreDNS pod became Ready on a node with Cilium within $TIMEOUT"; fi
+    sleep 1
+  done
+}
+
+# kubectl can evict single pods only by the API's own path.
+evict_pod() { # NAMESPACE/NAME
+  local path=/api/v1/namespaces/${1%/*}/pods/${1#*/}/eviction
+  local body
+  body='{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"namespace":"'${1%/*}'","name":"'${1#*/}'"}}'
+  kubectl create --raw "$path" -f - <<<"$body" >/dev/null ||
+    stop 3 "pod $1 cannot be evicted now (see above)"
+}
+
+deadline() {
+  local limit
+  limit=$(seconds_of "$TIMEOUT")
+  if ((limit == 0)); then limit=31536000; fi
+  echo $((SECONDS + limit))
+}
+
+# A pod that waits for a flannel node which will never come blocks its StatefulSet for ever. It never
+# started, so nothing is lost by deleting it; its controller makes it anew without the pin.
+delete_never_started() {
+  local out namespace name uid kind selector
+  if $DRY_RUN; then return; fi
+  out=$(kubectl get pods -A --field-selector spec.nodeName= -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}|{{.metadata.uid}}|{{range .metadata.ownerReferences}}{{if .controller}}{{.kind}}{{end}}{{end}}|{{with .spec.nodeSelector}}{{with index . "'"$KEY"'"}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}')
+  while IFS='|' read -r namespace name uid kind selector; do
+    if [[ $selector == flannel && -n $kind && $kind != Job ]]; then
+      say "pod $namespace/$name never started and waits for flannel: deleted, its $kind makes it anew"
+      # By UID: its owner may have replaced it meanwhile by one that runs.
+      kubectl delete --raw "/api/v1/namespaces/$namespace/pods/$name" -f - >/dev/null \
+        <<<'{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"'"$uid"'"}}' ||
+        say "pod $namespace/$name was left alone (see above)"
+    fi
+  done <<<"$out"
+}
+
+# A Job born from a pinned CronJob keeps the pin, its template being immutable: when no flannel node is
+# left its pods could never start again. Waiting is all that can be done for it.
+wait_for_pinned_jobs() {
+  local end jobs told=
+  if $DRY_RUN; then return; fi
+  end=$(deadline)
+  while true; do
+    jobs=$(pinned_jobs)
+    if [[ -z $jobs ]]; then return; fi
+    if [[ -z $told ]]; then say "waiting for Jobs that were born with the pin: $jobs" && told=yes; fi
+    if ((SECONDS >= end)); then
+      stop 3 "unfinished Jobs need a node labelled $KEY=flannel: $jobs. Wait for them or delete them, then run this again"
+    fi
+    sleep 2
+  done
+}
+
+pinned_jobs() {
+  local out namespace name finished selector
+  out=$(kubectl get jobs -A -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}|{{range .status.conditions}}{{if and (eq .status "True") (or (eq .type "Complete") (eq .type "Failed"))}}yes{{end}}{{end}}|{{with .spec.template.spec.nodeSelector}}{{with index . "'"$KEY"'"}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}')
+  while IFS='|' read -r namespace name finished selector; do
+    if [[ -n $selector && -z $finished ]]; then printf '%s/%s ' "$namespace" "$name"; fi
+  done <<<"$out"
+}
+
+# Also nodes that joined meanwhile, whatever their role: they have no label and nothing else to lose.
+step_remaining() {
+  local node
+  local title='Move the remaining nodes to Cilium'
+  if [[ $PHASE == late ]]; then skip 9 "$title" && return; fi
+  announce 9 "$title" "$(one_line "$(remaining_nodes)"): one after the other, off flannel and onto Cilium."
+  while read -r node < <(remaining_nodes); do
+    say "node $node ($(elapsed))"
+    darken "$node"
+    light_up "$node"
+    settle
+    refresh_nodes
+    if [[ ${LABEL[$node]-cilium} != cilium ]]; then
+      stop 1 "node $node does not keep its label $KEY=cilium: who else sets node labels here?"
+    fi
+  done
+}

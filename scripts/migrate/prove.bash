@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# The proof.
+
+step_prove() {
+  local end line missing next=$((SECONDS + 5))
+  announce 14 'Prove that the migration is complete' 'Asked of the cluster and of every node, not of what was done above.'
+  if $DRY_RUN; then
+    printf '%s\n' "$(shown kubectl cni cleanup "${CONNECTION[@]}" --all --check "${SSH[@]}")"
+    return
+  fi
+  end=$(deadline)
+  prove_cluster
+  while [[ -n $MISSING ]] && ((SECONDS < end)); do   # rollouts may still be under way
+    sleep 2
+    prove_cluster
+    if [[ -n $MISSING ]] && ((SECONDS >= next)); then
+      say "waiting ($(elapsed)), still missing: $(paste -sd';' <<<"${MISSING%$'\n'}" | sed 's/;/; /g')"
+      next=$((SECONDS + 30))
+    fi
+  done
+  missing=$MISSING
+  if [[ -z $(flannel_ranges) ]]; then warn "flannel's address range is known no more, so pods that still use it cannot be told"; fi
+  print_nodes
+  if ! supervise cni cleanup --all --check "${SSH[@]}" --timeout "$TIMEOUT"; then
+    missing+=$'residue of flannel on nodes, see above (kubectl cni cleanup NODE)\n'
+  fi
+  if [[ -n $missing ]]; then
+    while read -r line; do printf 'missing: %s\n' "$line" >&2; done <<<"${missing%$'\n'}"
+    stop 1 'the migration is not complete'
+  fi
+  forget_how_it_was
+}
+
+# Everything plain kubectl can see. Fills MISSING (one line a finding) and the columns of the table.
+declare -A HAS_CILIUM=() HAS_FLANNEL=()
+MISSING=
+prove_cluster() {
+  local node unready
+  MISSING=
+  read_nodes
+  read_daemonsets
+  if ((${#CILIUM[@]} == 0)); then MISSING+=$'no Cilium DaemonSet\n'; fi
+  if $CILIUM_PINNED; then MISSING+=$'Cilium is still pinned\n'; fi
+  if ((${#FLANNEL[@]} > 0)); then MISSING+="flannel's DaemonSet: ${FLANNEL[*]}"$'\n'; fi
+  prove_pods
+  for node in "${NODES[@]}"; do
+    if [[ -z ${HAS_CILIUM[$node]-} ]]; then MISSING+="a Ready Cilium pod on node $node"$'\n'; fi
+    if [[ -n ${HAS_FLANNEL[$node]-} ]]; then MISSING+="a flannel pod still runs on node $node"$'\n'; fi
+    if [[ -n ${LABEL[$node]} ]]; then MISSING+="node $node still has the label $KEY=${LABEL[$node]}"$'\n'; fi
+    if [[ -n ${CORDONED[$node]} && -z ${WAS_CORDONED[$node]} ]]; then MISSING+="node $node is cordoned"$'\n'; fi
+  done
+  unready=$(workloads_not_ready)
+  for node in $unready; do MISSING+="$node is not ready"$'\n'; done
+}
+
+prove_pods() {
+  local ranges range out daemonset cilium_uids=' ' namespace name node phase ready host ip owner
+  ranges=$(flannel_ranges)
+  for daemonset in "${CILIUM[@]}"; do cilium_uids+="${DAEMONSET_UID[$daemonset]} "; done
+  HAS_CILIUM=() HAS_FLANNEL=()
+  out=$(pods)
+  while IFS='|' read -r namespace name node phase ready host ip owner; do
+    if [[ -z $name || -z $node ]]; then continue; fi
+    if [[ -n $owner && $cilium_uids == *" $owner "* && $ready == True ]]; then HAS_CILIUM[$node]=yes; fi
+    if is_flannel_pod "$namespace/$name"; then HAS_FLANNEL[$node]=yes; fi
+    if [[ $phase == Succeeded || $phase == Failed || -n $host || -z $ip ]]; then continue; fi
+    for range in $ranges; do
+      if is_cidr4 "$range" && cidr_holds_ip "$range" "$ip"; then
+        MISSING+="pod $namespace/$name on node $node still has the address $ip of flannel's range $range"$'\n'
+      fi
+    done
+  done <<<"$out"
+}
+
+# Its DaemonSet may be gone, so a flannel pod is known by its name here.
+is_flannel_pod() { [[ $1 =~ ^[^/]*/(kube-)?flannel- ]]; }
+
+print_nodes() {
+  local node width=4
+  for node in "${NODES[@]}"; do if ((${#node} > width)); then width=${#node}; fi; done
+  printf '%-*s  %-13s  %-6s  %-7s  %s\n' "$width" NODE ROLE CILIUM FLANNEL SCHEDULABLE
+  for node in "${NODES[@]}"; do
+    printf '%-*s  %-13s  %-6s  %-7s  %s\n' "$width" "$node" "${ROLE[$node]:-worker}" \
+      "${HAS_CILIUM[$node]:-no}" "${HAS_FLANNEL[$node]:-no}" "$(if [[ -n ${CORDONED[$node]} ]]; then echo no; else echo yes; fi)"
+  done
+}
