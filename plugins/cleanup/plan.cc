@@ -36,7 +36,16 @@ struct Cluster {
   std::map<std::string, std::vector<Json>> pods;  ///< by node
   cni::FlannelNetwork network;
   std::set<std::string> flannel_uids;  ///< of flannel's DaemonSets
+  std::set<std::string> cilium_uids;   ///< of Cilium's, if its agents write their CNI conf
 };
+
+// With cni.customConf the agents write none until a CiliumNodeConfig says otherwise.
+Task<bool> writes_conf(kube::Client client, std::string ns) {
+  auto answer = co_await client.get(kube::kConfigMaps, std::move(ns), "cilium-config");
+  if (answer.not_found()) co_return false;
+  Json config = kube::body_or_throw(std::move(answer));
+  co_return kube::text_at(config, "/data/custom-cni-conf") != "true";
+}
 
 Task<Cluster> read_cluster(cli::Context& context) {
   kube::Client client = context.client();
@@ -50,7 +59,10 @@ Task<Cluster> read_cluster(cli::Context& context) {
   for (const auto& daemonset : daemonsets) {
     if (daemonset.cni == cni::Cni::kFlannel) {
       cluster.flannel_uids.insert(kube::uid_of(daemonset.object));
+      continue;
     }
+    bool writes = co_await writes_conf(client, kube::namespace_of(daemonset.object));
+    if (writes) cluster.cilium_uids.insert(kube::uid_of(daemonset.object));
   }
   auto one = cluster.nodes.size() == 1 ? "spec.nodeName=" + kube::name_of(cluster.nodes[0]) : "";
   auto pods = co_await cni::read_pods(client, "", one);
@@ -70,17 +82,24 @@ bool is_flannel_pod(const Cluster& cluster, const Json& pod) {
 std::string reason_against(const Cluster& cluster, const Json& node) {
   auto name = kube::name_of(node);
   std::vector<std::string> flannel, old;
+  bool cilium = false;
   auto here = cluster.pods.find(name);
   if (here != cluster.pods.end()) {
     for (const auto& pod : here->second) {
       if (is_flannel_pod(cluster, pod)) flannel.push_back(kube::key_of(pod));
+      bool of_cilium =
+          cluster.cilium_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
+      cilium |= of_cilium && cni::pod_ready(pod);
       bool old_address = cni::has_flannel_address(pod, cluster.network);
       if (old_address && !cni::of_daemonset(pod)) old.push_back(kube::key_of(pod));
     }
   }
   if (!flannel.empty()) return "flannel still runs there: " + some_of(flannel);
   if (!old.empty()) return "pods with an address of flannel still run there: " + some_of(old);
-  if (!cni::is_cordoned(node)) return "it is not cordoned, so pods may come at any moment";
+  // Where Cilium is at work, pods that come are plugged in by it.
+  if (!cilium && !cni::is_cordoned(node)) {
+    return "it is not cordoned, so pods may come at any moment";
+  }
   return "";
 }
 

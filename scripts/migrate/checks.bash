@@ -1,25 +1,7 @@
 # shellcheck shell=bash
 # Checks before the first step: where are we, and what would go wrong?
 
-# Where are we? Sets PHASE to dark, move or late; refuses states that this playbook did not make.
-find_phase() {
-  local node both=
-  if ((${#CILIUM[@]} > 0)) && ! $CILIUM_PINNED; then
-    PHASE=late
-    for node in "${NODES[@]}"; do
-      if [[ ${LABEL[$node]} == flannel || ${LABEL[$node]} == none ]]; then
-        refuse "Cilium runs unpinned while node $node is labelled $KEY=${LABEL[$node]}: pin it again with 'kubectl cni pin --cni cilium --to cilium', or remove Cilium"
-      fi
-    done
-    if ((${#FLANNEL[@]} > 0)); then both=$(nodes_with_pods_of "${FLANNEL[@]}"); fi
-    if [[ -n $both ]]; then
-      refuse 'Cilium already runs beside flannel, unpinned: this playbook migrates from flannel alone; remove Cilium first'
-    fi
-    return
-  fi
-  if any_node_is cilium; then PHASE=move && return; fi
-  PHASE=dark
-  if ((${#FLANNEL[@]} > 0)); then return; fi
+refuse_without_flannel() {
   local embedded
   embedded=$(kubectl get nodes -o go-template='{{range .items}}{{range $k, $v := .metadata.annotations}}{{if eq $k "flannel.alpha.coreos.com/backend-type"}}{{$v}} {{end}}{{end}}{{end}}')
   if [[ -n $embedded ]]; then
@@ -38,28 +20,39 @@ nodes_with_pods_of() {
   done <<<"$out"
 }
 
-# One field of ConfigMap cilium-config in the manifest.
+# One field of ConfigMap cilium-config in the manifest that was read last.
 config_value() { sed -n "s/^$1=//p" <<<"$CILIUM_CONFIG" | head -1; }
 
-check_manifest() {
-  local template summary cidr
+# What the manifest FILE says: daemonset=…, config=yes, and each key=value of ConfigMap cilium-config.
+read_manifest() { # FILE
+  local template
   template='{{if eq .kind "DaemonSet"}}{{with .spec.template.metadata.labels}}{{with index . "k8s-app"}}daemonset={{.}}{{"\n"}}{{end}}{{end}}{{end}}'
   template+='{{if eq .kind "ConfigMap"}}{{if eq .metadata.name "cilium-config"}}config=yes{{"\n"}}{{range $k, $v := .data}}{{$k}}={{$v}}{{"\n"}}{{end}}{{end}}{{end}}'
-  summary=$(kubectl create --dry-run=client --validate=false -f "$CILIUM_FILE" -o go-template="$template") ||
-    stop 1 "--cilium $CILIUM_FILE: kubectl cannot read it for this cluster"
-  grep -qx daemonset=cilium <<<"$summary" ||
-    refuse "$CILIUM_FILE holds no DaemonSet of Cilium's agent (label k8s-app=cilium)"
-  grep -qx config=yes <<<"$summary" || refuse "$CILIUM_FILE holds no ConfigMap cilium-config"
-  CILIUM_CONFIG=$summary
+  MANIFEST=$1
+  CILIUM_CONFIG=$(kubectl create --dry-run=client --validate=false -f "$1" -o go-template="$template") ||
+    stop 1 "$1: kubectl cannot read it for this cluster"
+  grep -qx daemonset=cilium <<<"$CILIUM_CONFIG" ||
+    refuse "$1 holds no DaemonSet of Cilium's agent (label k8s-app=cilium)"
+  grep -qx config=yes <<<"$CILIUM_CONFIG" || refuse "$1 holds no ConfigMap cilium-config"
+}
+
+check_manifest() {
+  local cidr
+  if [[ $MODE == bridged ]]; then check_final_manifest; fi
+  read_manifest "$CILIUM_FILE"
   check_value ipam cluster-pool ipam.mode=cluster-pool
   check_value kube-proxy-replacement 'false disabled' kubeProxyReplacement=false
   check_value unmanaged-pod-watcher-interval '0 0s' operator.unmanagedPodWatcher.restart=false
-  if [[ $(config_value custom-cni-conf) == true ]]; then
+  if [[ $MODE == bridged ]]; then check_bridged_manifest; fi
+  if [[ $MODE == islands && $(config_value custom-cni-conf) == true ]]; then
     refuse "$CILIUM_FILE: custom-cni-conf is true, so Cilium would never write its CNI configuration: set cni.customConf=false"
   fi
   CILIUM_RANGES=$(config_value cluster-pool-ipv4-cidr | tr , ' ')
   if [[ -z $CILIUM_RANGES ]]; then
     refuse "$CILIUM_FILE: no cluster-pool-ipv4-cidr: set ipam.operator.clusterPoolIPv4PodCIDRList=10.245.0.0/16 or another range that is free"
+  fi
+  if [[ $MODE == bridged && $CILIUM_RANGES != "$FINAL_RANGES" ]]; then
+    refuse "$CILIUM_FINAL_FILE: cluster-pool-ipv4-cidr is \"$FINAL_RANGES\", in $CILIUM_FILE it is \"$CILIUM_RANGES\": pods keep their addresses, so both must be the same"
   fi
   for cidr in $CILIUM_RANGES; do
     is_cidr4 "$cidr" || refuse "$CILIUM_FILE: cluster-pool-ipv4-cidr \"$cidr\" is not an IPv4 range"
@@ -70,7 +63,7 @@ check_value() { # KEY ALLOWED HELM-VALUE
   local value
   value=$(config_value "$1")
   if [[ -z $value ]] || ! listed "$2" "$value"; then
-    refuse "$CILIUM_FILE: $1 is \"${value:-not set}\": set $3"
+    refuse "$MANIFEST: $1 is \"${value:-not set}\": set $3"
   fi
 }
 
@@ -170,11 +163,11 @@ choose_evict_flags() {
 preflight() {
   local unready
   check_manifest
-  if [[ $PHASE == dark ]]; then
+  if listed 'dark bridge' "$PHASE"; then
     check_ranges
     warn_of_kube_proxy
-    check_webhooks
-    choose_first_half
+    if [[ $MODE == islands ]]; then check_webhooks; fi
+    "choose_$MODE"
     check_drain --all
     unready=$(workloads_not_ready | tr '\n' ' ')
     if [[ -n $unready ]]; then warn "not fully ready now: $unready$(if ! any_node_is_labelled; then echo '(so not waited for later either)'; fi)"; fi

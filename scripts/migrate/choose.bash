@@ -1,12 +1,17 @@
 # shellcheck shell=bash
 # Which workers first, and the plan that the operator says yes to.
 
-FIRST_HALF=()
+FIRST_HALF=() WORKERS=()
+
+refuse_without_room() { # NUMBER of schedulable workers
+  if (($1 >= 2)) || $ACCEPT_OUTAGE; then return; fi
+  refuse "only $1 schedulable worker: its pods would have nowhere to go. Add a worker, or go on with --accept-outage"
+}
 
 # n/2+1 workers, but one stays on flannel to hold the workloads. Those that a former run has begun
 # with come first. Workers that the operator had cordoned hold no workloads: they go first as well,
 # and do not count.
-choose_first_half() {
+choose_islands() {
   local node begun=() fresh=() idle=() count
   while read -r node; do
     if [[ -z $node ]]; then continue; fi
@@ -25,7 +30,7 @@ choose_first_half() {
     count=$((able - 1))
   fi
   if ((able < 2)); then
-    $ACCEPT_OUTAGE || refuse "only $able schedulable worker: its pods would have nowhere to go. Add a worker, or go on with --accept-outage"
+    refuse_without_room "$able"
     count=$able
   fi
   if ((count < ${#begun[@]})); then count=${#begun[@]}; fi
@@ -44,6 +49,21 @@ any_node_is_labelled() {
   return 1
 }
 
+# Workers first: should anything be wrong, it shows where no API server runs. Those that the operator
+# had cordoned come last, for they are no room for others.
+choose_bridged() {
+  local node able=() idle=()
+  local all=0
+  while read -r node; do
+    if [[ -z $node ]]; then continue; fi
+    if ! is_idle "$node"; then all=$((all + 1)); fi
+    if ! is_unfinished "$node"; then continue; fi
+    if is_idle "$node"; then idle+=("$node"); else able+=("$node"); fi
+  done < <(nodes_where any worker)
+  refuse_without_room "$all"
+  WORKERS=("${able[@]}" "${idle[@]}")
+}
+
 show_plan() {
   local rest node workloads
   rest=$(nodes_where any worker)
@@ -51,8 +71,12 @@ show_plan() {
   workloads=$(kubectl get deployments,statefulsets,daemonsets,cronjobs -A -o go-template='{{range .items}}{{.metadata.namespace}}{{"\n"}}{{end}}' |
     grep -cvxE 'kube-system|kube-flannel' || true)
   {
-    echo 'The migration from flannel to Cilium:'
+    echo "The migration from flannel to Cilium, in the order $MODE:"
     case $PHASE in
+      bridge)
+        echo "  one by one       ${WORKERS[*]:-no worker left}"
+        echo "  then             $(one_line "$(nodes_where any control-plane)")"
+        ;;
       dark)
         echo "  first            ${FIRST_HALF[*]}"
         echo "  control plane    $(one_line "$(nodes_where any control-plane)")"

@@ -3,23 +3,24 @@
 
 # One line an object, fields separated by `|`, made by kubectl's own templates (no jq needed).
 
-declare -A LABEL=() CORDONED=() WAS_CORDONED=() ROLE=()
+declare -A LABEL=() CORDONED=() WAS_CORDONED=() ROLE=() TAINTED=()
 NODES=()
 
 read_nodes() {
-  local template out name label mark cordoned was role
+  local template out name label mark cordoned was tainted role
   template='{{range .items}}{{.metadata.name}}|{{with index .metadata.labels "'$KEY'"}}{{.}}{{end}}|'
   template+='{{with .metadata.annotations}}{{with index . "'$LABEL_MARK'"}}{{.}}{{end}}{{end}}|'
   template+='{{if .spec.unschedulable}}true{{end}}|'
   template+='{{with .metadata.annotations}}{{with index . "'$CORDON_MARK'"}}{{.}}{{end}}{{end}}|'
+  template+='{{range .spec.taints}}{{if eq .key "'$TAINT'"}}true{{end}}{{end}}|'
   template+='{{range $k, $v := .metadata.labels}}{{if or (eq $k "node-role.kubernetes.io/control-plane") (eq $k "node-role.kubernetes.io/master")}}control-plane{{end}}{{end}}'
   template+='{{"\n"}}{{end}}'
   out=$(kubectl get nodes -o go-template="$template")
-  NODES=() LABEL=() CORDONED=() WAS_CORDONED=() ROLE=()
-  while IFS='|' read -r name label mark cordoned was role; do
+  NODES=() LABEL=() CORDONED=() WAS_CORDONED=() ROLE=() TAINTED=()
+  while IFS='|' read -r name label mark cordoned was tainted role; do
     if [[ -z $name ]]; then continue; fi
     NODES+=("$name")
-    LABEL[$name]=$label CORDONED[$name]=$cordoned WAS_CORDONED[$name]=$was
+    LABEL[$name]=$label TAINTED[$name]=$tainted CORDONED[$name]=$cordoned WAS_CORDONED[$name]=$was
     ROLE[$name]=${role:+control-plane}
     if [[ -n $mark && $mark != "$KEY" ]]; then
       refuse "node $name is being migrated with the label key \"$mark\": use --key $mark"
@@ -74,6 +75,16 @@ read_daemonsets() {
       if [[ -n $selector ]]; then CILIUM_PINNED=true; fi
     fi
   done <<<"$out"
+}
+
+# Is the order bridged under way? Sets TAKEOVER_IN to the namespace of our CiliumNodeConfig, or ''.
+TAKEOVER_IN=''
+read_takeover() {
+  local crd
+  TAKEOVER_IN=
+  crd=$(kubectl get customresourcedefinition ciliumnodeconfigs.cilium.io --ignore-not-found -o name)
+  if [[ -z $crd ]]; then return; fi
+  TAKEOVER_IN=$(kubectl get ciliumnodeconfigs.cilium.io -A --field-selector "metadata.name=$TAKEOVER" -o go-template='{{range .items}}{{.metadata.namespace}}{{end}}')
 }
 
 # Pods of the whole cluster: namespace|name|node|phase|ready|hostNetwork|podIP|uid of the controller

@@ -5,18 +5,20 @@
 # pods with it, and labels that a pod selects must not go.
 step_unpin_cilium() {
   local title='Let Cilium run on every node'
-  if ! any_node_is_labelled; then skip 10 "$title" && return; fi
-  announce 10 "$title" 'The pin goes, so that nodes which join later get Cilium without a label.'
+  if ! any_node_is_labelled; then skip "$title" && return; fi
+  announce "$title" 'The pin goes, so that nodes which join later get Cilium without a label.'
   run cni pin --cni cilium --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }
 
 step_delete_flannel() {
   local title='Delete flannel' daemonset left
   if ! $DRY_RUN; then read_daemonsets; fi
-  if ((${#FLANNEL[@]} == 0)); then skip 11 "$title" && return; fi
-  announce 11 "$title" 'Its DaemonSet is backed up in a Secret beside it; its ConfigMap and RBAC stay until --purge.'
-  left=$(if ! $DRY_RUN; then nodes_with_pods_of "${FLANNEL[@]}"; fi)
-  if [[ -n $left ]]; then stop 1 "flannel still runs on: $(one_line "$left")"; fi
+  if ((${#FLANNEL[@]} == 0)); then skip "$title" && return; fi
+  announce "$title" 'Its DaemonSet is backed up in a Secret beside it; its ConfigMap and RBAC stay until --purge.'
+  if [[ $MODE == islands ]]; then
+    left=$(if ! $DRY_RUN; then nodes_with_pods_of "${FLANNEL[@]}"; fi)
+    if [[ -n $left ]]; then stop 1 "flannel still runs on: $(one_line "$left")"; fi
+  fi
   for daemonset in "${FLANNEL[@]}"; do
     back_up_daemonset "${daemonset%/*}" "${daemonset#*/}" "${DAEMONSET_UID[$daemonset]}"
     delete_daemonset "${daemonset%/*}" "${daemonset#*/}" "${DAEMONSET_UID[$daemonset]}"
@@ -62,14 +64,14 @@ kubectl_timeout() { if [[ $TIMEOUT == 0 ]]; then echo -1s; else echo "$TIMEOUT";
 step_remove_labels() {
   local title='Remove the node labels' node
   refresh_nodes
-  if ! any_node_is_labelled; then skip 12 "$title" && return; fi
-  announce 12 "$title" 'Nothing selects them any more: that is checked once again, pods included.'
+  if ! any_node_is_labelled; then skip "$title" && return; fi
+  announce "$title" 'Nothing selects them any more: that is checked once again, pods included.'
   run cni label --all --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }
 
 step_recreate_services() {
   local title='Recreate Services'
-  announce 13 "$title" "Which ones: $RECREATE. Addresses and ports are kept."
+  announce "$title" "Which ones: $RECREATE. Addresses and ports are kept."
   case $RECREATE in
     none) say 'none, as told' ;;
     broken) run cni svc-recreate -A --only-broken --key "$KEY" --timeout "$TIMEOUT" ;;

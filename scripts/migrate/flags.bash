@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The flags: ours, and those that are passed on to kubectl, to our commands and to `cleanup`.
 
-CILIUM_FILE='' KEY=cni TIMEOUT=10m FIRST='' RECREATE=broken
+MODE=islands CILIUM_FILE='' CILIUM_FINAL_FILE='' KEY=cni TIMEOUT=10m FIRST='' RECREATE=broken
 YES=false DRY_RUN=false DELETE_EMPTYDIR=false PURGE=false
 ACCEPT_OUTAGE=false ACCEPT_WEBHOOK_OUTAGE=false
 FLANNEL_DAEMONSET='' CILIUM_DAEMONSET=''
@@ -12,7 +12,7 @@ readonly CONNECTION_VALUES=' kubeconfig context cluster user as as-group as-uid 
 readonly CONNECTION_SWITCHES=' insecure-skip-tls-verify disable-compression '
 readonly SSH_VALUES=' ssh-user ssh-port ssh-key ssh-known-hosts ssh-timeout address-type host-map parallel '
 readonly SSH_SWITCHES=' ssh-accept-new '
-readonly OWN_VALUES=' cilium key first timeout recreate-services flannel-daemonset cilium-daemonset '
+readonly OWN_VALUES=' cilium cilium-final mode key first timeout recreate-services flannel-daemonset cilium-daemonset '
 readonly OWN_SWITCHES=' yes dry-run delete-emptydir-data accept-outage accept-webhook-outage purge '
 
 usage_error() {
@@ -44,6 +44,8 @@ set_flag() { # NAME VALUE
   if listed "$SSH_VALUES $SSH_SWITCHES" "$name"; then SSH+=("--$name=$value") && return; fi
   case $name in
     cilium) CILIUM_FILE=$value ;;
+    cilium-final) CILIUM_FINAL_FILE=$value ;;
+    mode) MODE=$value ;;
     key) KEY=$value ;;
     first) FIRST=$value ;;
     timeout) TIMEOUT=$value ;;
@@ -98,6 +100,15 @@ parse_flags() {
 check_flags() {
   if [[ -z $CILIUM_FILE ]]; then usage_error 'required flag "cilium" not set: the manifest of Cilium to deploy'; fi
   if [[ ! -r $CILIUM_FILE || -d $CILIUM_FILE ]]; then usage_error "--cilium: cannot read $CILIUM_FILE"; fi
+  listed 'islands bridged' "$MODE" || usage_error "--mode is islands or bridged, not \"$MODE\""
+  if [[ $MODE == bridged && -z $CILIUM_FINAL_FILE ]]; then
+    usage_error '--mode bridged also needs "cilium-final": the manifest with the values for the time after the last node'
+  fi
+  if [[ $MODE == islands && -n $CILIUM_FINAL_FILE ]]; then usage_error '--cilium-final is for --mode bridged'; fi
+  if [[ $MODE == bridged && -n $FIRST ]]; then usage_error '--first is for --mode islands'; fi
+  if [[ $MODE == bridged && (! -r $CILIUM_FINAL_FILE || -d $CILIUM_FINAL_FILE) ]]; then
+    usage_error "--cilium-final: cannot read $CILIUM_FINAL_FILE"
+  fi
   if [[ -n $FIRST && ! $FIRST =~ ^[1-9][0-9]*$ ]]; then usage_error "--first is a number above 0, not \"$FIRST\""; fi
   if [[ ! $TIMEOUT =~ ^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$ ]]; then
     usage_error "--timeout is a duration like 30s or 10m, not \"$TIMEOUT\""

@@ -9,8 +9,12 @@ A bit more than half of the workers leave flannel first, then the control plane;
 the workloads move over, and the remaining workers follow. Stopped or killed anywhere, the same
 command continues where the cluster says it stopped.
 
+In the order bridged, Cilium runs beside flannel on every node until the end instead, so that pods of
+both can talk at any time; see --mode.
+
 Usage:
   kubectl cni migrate --cilium FILE [flags]
+  kubectl cni migrate --mode bridged --cilium FILE --cilium-final FILE [flags]
 
 Examples:
   # What would be done, command by command; changes nothing
@@ -31,6 +35,10 @@ Flags:
       --cilium FILE             Cilium's manifest, as rendered by its chart (required)
   -y, --yes                     do not ask; bare Pods may be deleted and created anew
       --dry-run                 print the commands, change nothing
+      --mode MODE               islands (default): a node has flannel or Cilium, never both; bridged:
+                                both on every node until the end, nothing is pinned
+      --cilium-final FILE       for bridged: the manifest with the values for the time after (cni.customConf
+                                false, policyEnforcementMode default), else the same as --cilium
       --key KEY                 node label to use (default: cni)
       --first N                 workers that migrate first (default: n/2+1, one stays on flannel)
       --timeout DURATION        limit of each single wait, 0 for none (default: 10m)

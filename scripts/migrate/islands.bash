@@ -1,10 +1,53 @@
 # shellcheck shell=bash
-# The steps of the order "islands" up to the last node.
+# The order "islands": a node has flannel or Cilium, never both. Its phases:
+#   dark  no node is labelled cilium      pins may be set, nodes lose flannel  steps 1-6
+#   move  some node is labelled cilium    nothing is pinned any more           steps 7-9
+#   late  Cilium's DaemonSet has no pin   flannel goes, labels go, proof       steps 10-14
+
+migrate_islands() {
+  STEPS=14
+  step_label_nodes
+  step_pin_workloads
+  step_pin_flannel
+  step_deploy_cilium
+  step_first_half
+  step_control_plane
+  step_first_cilium
+  step_move_workloads
+  step_remaining
+  step_unpin_cilium
+  step_delete_flannel
+  step_remove_labels
+  step_recreate_services
+  step_prove
+}
+
+# Where are we? Refuses states that this order did not make.
+find_phase_islands() {
+  local node both=
+  if [[ -n $TAKEOVER_IN ]]; then refuse "this migration was begun in the order bridged (CiliumNodeConfig $TAKEOVER is there): go on with --mode bridged"; fi
+  if ((${#CILIUM[@]} > 0)) && ! $CILIUM_PINNED; then
+    PHASE=late
+    for node in "${NODES[@]}"; do
+      if [[ ${LABEL[$node]} == flannel || ${LABEL[$node]} == none ]]; then
+        refuse "Cilium runs unpinned while node $node is labelled $KEY=${LABEL[$node]}: a migration in the order bridged goes on with --mode bridged; else pin it again with 'kubectl cni pin --cni cilium --to cilium', or remove Cilium"
+      fi
+    done
+    if ((${#FLANNEL[@]} > 0)); then both=$(nodes_with_pods_of "${FLANNEL[@]}"); fi
+    if [[ -n $both ]]; then
+      refuse 'Cilium already runs beside flannel, unpinned: this order migrates from flannel alone; remove Cilium first, or see --mode bridged'
+    fi
+    return
+  fi
+  if any_node_is cilium; then PHASE=move && return; fi
+  PHASE=dark
+  if ((${#FLANNEL[@]} == 0)); then refuse_without_flannel; fi
+}
 
 step_label_nodes() {
   local title='Label the nodes flannel' node
-  if [[ $PHASE != dark ]]; then skip 1 "$title" && return; fi
-  announce 1 "$title" 'So that the CNI DaemonSets can be told which node is whose.'
+  if ! listed 'dark bridge' "$PHASE"; then skip "$title" && return; fi
+  announce "$title" 'So that the CNI DaemonSets can be told which node is whose.'
   if ! any_node_is_labelled; then remember_how_it_was; fi
   run cni label --all --from '' --to flannel --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   for node in "${NODES[@]}"; do LABEL[$node]=${LABEL[$node]:-flannel}; done
@@ -39,15 +82,15 @@ forget_how_it_was() {
 
 step_pin_workloads() {
   local title='Pin the workloads to flannel'
-  if [[ $PHASE != dark ]]; then skip 2 "$title" && return; fi
-  announce 2 "$title" 'While two islands exist, pods that belong together must stay on one.'
+  if [[ $PHASE != dark ]]; then skip "$title" && return; fi
+  announce "$title" 'While two islands exist, pods that belong together must stay on one.'
   run cni pin --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }
 
 step_pin_flannel() {
   local title='Pin flannel to the nodes labelled flannel'
-  if [[ $PHASE != dark ]]; then skip 3 "$title" && return; fi
-  announce 3 "$title" 'From now on a node loses flannel by its label alone.'
+  if [[ $PHASE != dark ]]; then skip "$title" && return; fi
+  announce "$title" 'From now on a node loses flannel by its label alone.'
   run cni pin --cni flannel --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }
 
@@ -55,8 +98,8 @@ step_pin_flannel() {
 # which plain apply keeps its copy, and a second run by the same field manager finds no conflict.
 step_deploy_cilium() {
   local title='Deploy Cilium, pinned to nodes labelled cilium'
-  if [[ $PHASE != dark ]]; then skip 4 "$title" && return; fi
-  announce 4 "$title" 'No node is labelled so yet: nothing starts but its operator.'
+  if [[ $PHASE != dark ]]; then skip "$title" && return; fi
+  announce "$title" 'No node is labelled so yet: nothing starts but its operator.'
   local filter=(pin -f "$CILIUM_FILE" --to cilium --key "$KEY")
   local apply=(apply --server-side "--field-manager=$FIELD_MANAGER" -f -)
   if $DRY_RUN; then
@@ -69,8 +112,8 @@ step_deploy_cilium() {
 
 step_first_half() {
   local title='Take the first workers off flannel' node i=0
-  if [[ $PHASE != dark ]]; then skip 5 "$title" && return; fi
-  announce 5 "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh."
+  if [[ $PHASE != dark ]]; then skip "$title" && return; fi
+  announce "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh."
   for node in "${FIRST_HALF[@]}"; do
     i=$((i + 1))
     say "node $node ($i/${#FIRST_HALF[@]}, $(elapsed))"
@@ -81,9 +124,9 @@ step_first_half() {
 
 step_control_plane() {
   local title='Take the control-plane nodes off flannel' nodes node
-  if [[ $PHASE != dark ]]; then skip 6 "$title" && return; fi
+  if [[ $PHASE != dark ]]; then skip "$title" && return; fi
   mapfile -t nodes < <(nodes_where any control-plane)
-  announce 6 "$title" "${nodes[*]:-The cluster shows none: nothing to do.}"
+  announce "$title" "${nodes[*]:-The cluster shows none: nothing to do.}"
   for node in "${nodes[@]}"; do
     darken "$node"
     settle
@@ -94,8 +137,8 @@ step_control_plane() {
 # is made dark again (which changes nothing if it was). A cordoned node with label cilium is unfinished.
 step_first_cilium() {
   local title='Start Cilium on the nodes that are off flannel' nodes=() node
-  if [[ $PHASE == late ]]; then skip 7 "$title" && return; fi
-  announce 7 "$title" 'Label, wait for Cilium and its CNI configuration, restart what holds an old address, uncordon.'
+  if [[ $PHASE == late ]]; then skip "$title" && return; fi
+  announce "$title" 'Label, wait for Cilium and its CNI configuration, restart what holds an old address, uncordon.'
   refresh_nodes
   for node in "${NODES[@]}"; do
     # One that joined meanwhile has no label and so no CNI: it waits for Cilium like the others.
@@ -108,8 +151,8 @@ step_first_cilium() {
 
 step_move_workloads() {
   local title='Move the workloads over to Cilium' node
-  if [[ $PHASE == late ]]; then skip 8 "$title" && return; fi
-  announce 8 "$title" \
+  if [[ $PHASE == late ]]; then skip "$title" && return; fi
+  announce "$title" \
     'The remaining flannel nodes are cordoned; taking off the pin rolls the pods over to Cilium.' \
     'They carry no pin from then on, so the node labels can go at the end without another restart.'
   wait_for_pinned_jobs   # before the cordon, for their next pods need a flannel node too
@@ -228,8 +271,8 @@ pinned_jobs() {
 step_remaining() {
   local node
   local title='Move the remaining nodes to Cilium'
-  if [[ $PHASE == late ]]; then skip 9 "$title" && return; fi
-  announce 9 "$title" "$(one_line "$(remaining_nodes)"): one after the other, off flannel and onto Cilium."
+  if [[ $PHASE == late ]]; then skip "$title" && return; fi
+  announce "$title" "$(one_line "$(remaining_nodes)"): one after the other, off flannel and onto Cilium."
   while read -r node < <(remaining_nodes); do
     say "node $node ($(elapsed))"
     darken "$node"

@@ -3,7 +3,7 @@
 
 step_prove() {
   local end line missing next=$((SECONDS + 5))
-  announce 14 'Prove that the migration is complete' 'Asked of the cluster and of every node, not of what was done above.'
+  announce 'Prove that the migration is complete' 'Asked of the cluster and of every node, not of what was done above.'
   if $DRY_RUN; then
     printf '%s\n' "$(shown kubectl cni cleanup "${CONNECTION[@]}" --all --check "${SSH[@]}")"
     return
@@ -39,6 +39,8 @@ prove_cluster() {
   MISSING=
   read_nodes
   read_daemonsets
+  read_takeover
+  if [[ -n $TAKEOVER_IN ]]; then MISSING+="CiliumNodeConfig $TAKEOVER_IN/$TAKEOVER is still there"$'\n'; fi
   if ((${#CILIUM[@]} == 0)); then MISSING+=$'no Cilium DaemonSet\n'; fi
   if $CILIUM_PINNED; then MISSING+=$'Cilium is still pinned\n'; fi
   if ((${#FLANNEL[@]} > 0)); then MISSING+="flannel's DaemonSet: ${FLANNEL[*]}"$'\n'; fi
@@ -48,6 +50,7 @@ prove_cluster() {
     if [[ -n ${HAS_FLANNEL[$node]-} ]]; then MISSING+="a flannel pod still runs on node $node"$'\n'; fi
     if [[ -n ${LABEL[$node]} ]]; then MISSING+="node $node still has the label $KEY=${LABEL[$node]}"$'\n'; fi
     if [[ -n ${CORDONED[$node]} && -z ${WAS_CORDONED[$node]} ]]; then MISSING+="node $node is cordoned"$'\n'; fi
+    if [[ -n ${TAINTED[$node]} ]]; then MISSING+="node $node still has the taint $TAINT"$'\n'; fi
   done
   unready=$(workloads_not_ready)
   for node in $unready; do MISSING+="$node is not ready"$'\n'; done

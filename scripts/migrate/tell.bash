@@ -7,16 +7,20 @@ elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
 say() { printf '       %s\n' "$*" >&2; }
 warn() { printf 'Warning: %s\n' "$*" >&2; }
 
-# announce NUMBER TITLE WHY...: every step says what it will do, and why, before it does it.
+# announce TITLE WHY...: every step says what it will do, and why, before it does it. Each step
+# function announces or skips itself exactly once, so the numbers come by themselves.
 announce() {
-  STEP=$1 STEP_TITLE=$2
+  STEP=$((STEP + 1)) STEP_TITLE=$1
   printf '\n[%d/%d] %s (%s)\n' "$STEP" "$STEPS" "$STEP_TITLE" "$(elapsed)" >&2
-  shift 2
+  shift
   local line
   for line; do say "$line"; done
 }
 
-skip() { printf '\n[%d/%d] %s: done before\n' "$1" "$STEPS" "$2" >&2; }
+skip() {
+  STEP=$((STEP + 1)) STEP_TITLE=$1
+  printf '\n[%d/%d] %s: done before\n' "$STEP" "$STEPS" "$STEP_TITLE" >&2
+}
 
 # stop CODE MESSAGE: the message says what is wrong and what to do about it.
 stop() {

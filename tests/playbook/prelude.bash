@@ -35,8 +35,8 @@ nodes() {
     read -r name label cordoned <<<"$line"
     role=; if [[ $name == cp* ]]; then role=control-plane; fi
     if [[ $label == - ]]; then label=; fi
-    printf '%s|%s|%s|%s||%s\n' "$name" "$label" "${label:+cni}" "${cordoned:+true}" "$role"
-  done >"$FAKE/nodes" # name|label|mark|cordoned|was-cordoned|role
+    printf '%s|%s|%s|%s|||%s\n' "$name" "$label" "${label:+cni}" "${cordoned:+true}" "$role"
+  done >"$FAKE/nodes" # name|label|mark|cordoned|was-cordoned|tainted|role
 }
 
 # call FUNCTION ARG...: one function of the playbook, sourced.
