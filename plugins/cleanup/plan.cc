@@ -39,12 +39,24 @@ struct Cluster {
   std::set<std::string> cilium_uids;   ///< of Cilium's, if its agents write their CNI conf
 };
 
-// With cni.customConf the agents write none until a CiliumNodeConfig says otherwise.
-Task<bool> writes_conf(kube::Client client, std::string ns) {
+Task<Json> read_cilium_config(kube::Client client, std::string ns) {
   auto answer = co_await client.get(kube::kConfigMaps, std::move(ns), "cilium-config");
-  if (answer.not_found()) co_return false;
-  Json config = kube::body_or_throw(std::move(answer));
-  co_return kube::text_at(config, "/data/custom-cni-conf") != "true";
+  if (answer.not_found()) co_return Json();
+  co_return kube::body_or_throw(std::move(answer));
+}
+
+// With cni.customConf the agents write none until a CiliumNodeConfig says otherwise.
+bool writes_conf(const Json& config) {
+  return config.is_object() && kube::text_at(config, "/data/custom-cni-conf") != "true";
+}
+
+// Where no ConfigMap tells flannel's range any more: what the nodes were given for their pods. Not
+// where Cilium gives out just these.
+void add_pod_ranges(cni::FlannelNetwork& network, const std::vector<Json>& nodes) {
+  for (const auto& node : nodes) {
+    auto range = cni::Cidr::parse(kube::text_at(node, "/spec/podCIDR"));
+    if (range) network.ranges.push_back(*range);
+  }
 }
 
 Task<Cluster> read_cluster(cli::Context& context) {
@@ -56,13 +68,19 @@ Task<Cluster> read_cluster(cli::Context& context) {
   cni::add_vnis(cluster.network, cluster.nodes);
   cni::NamedDaemonSets named = cli::named_daemonsets(context);
   auto daemonsets = co_await cni::find_cni_daemonsets(client, named);
+  bool own_pool = false;
   for (const auto& daemonset : daemonsets) {
     if (daemonset.cni == cni::Cni::kFlannel) {
       cluster.flannel_uids.insert(kube::uid_of(daemonset.object));
       continue;
     }
-    bool writes = co_await writes_conf(client, kube::namespace_of(daemonset.object));
-    if (writes) cluster.cilium_uids.insert(kube::uid_of(daemonset.object));
+    auto config = co_await read_cilium_config(client, kube::namespace_of(daemonset.object));
+    own_pool = kube::text_at(config, "/data/ipam") == "cluster-pool";
+    if (writes_conf(config)) cluster.cilium_uids.insert(kube::uid_of(daemonset.object));
+  }
+  bool checks = mode_from(context) == Mode::kCheck;
+  if (checks && own_pool && cluster.network.ranges.empty()) {
+    add_pod_ranges(cluster.network, cluster.nodes);
   }
   auto one = cluster.nodes.size() == 1 ? "spec.nodeName=" + kube::name_of(cluster.nodes[0]) : "";
   auto pods = co_await cni::read_pods(client, "", one);
@@ -134,6 +152,9 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context) {
     throw refused(
         "nothing was cleaned: flannel's address range is not known (no ConfigMap with its "
         "net-conf.json), so neither are the pods that still use it (--force cleans all the same)");
+  }
+  if (mode == Mode::kCheck && cluster.network.ranges.empty()) {
+    context.warn("flannel's address range is not known: its routes are not looked for");
   }
   for (const auto& node : cluster.nodes) {
     auto name = kube::name_of(node);

@@ -22,6 +22,27 @@ cidrs_overlap() { (($(cidr_first "$1") <= $(cidr_last "$2") && $(cidr_first "$2"
 cidr_holds_ip() { is_ipv4 "$2" && cidrs_overlap "$1" "$2/32"; }
 cidr_within() { (($(cidr_first "$1") >= $(cidr_first "$2") && $(cidr_last "$1") <= $(cidr_last "$2"))); }
 
+# For many addresses against many ranges: no process a comparison.
+RANGE_FIRST=() RANGE_LAST=()
+remember_ranges() { # CIDRS
+  local cidr
+  RANGE_FIRST=() RANGE_LAST=()
+  for cidr in $1; do
+    if is_cidr4 "$cidr"; then RANGE_FIRST+=("$(cidr_first "$cidr")") RANGE_LAST+=("$(cidr_last "$cidr")"); fi
+  done
+}
+
+in_ranges() { # IP
+  local i a b c d number
+  if ! is_ipv4 "$1"; then return 1; fi
+  IFS=. read -r a b c d <<<"$1"
+  number=$(((10#$a << 24) + (10#$b << 16) + (10#$c << 8) + 10#$d))
+  for i in "${!RANGE_FIRST[@]}"; do
+    if ((number >= RANGE_FIRST[i] && number <= RANGE_LAST[i])); then return 0; fi
+  done
+  return 1
+}
+
 # flannel's pod network, from its ConfigMap; empty when that is gone.
 flannel_network() {
   local daemonset json

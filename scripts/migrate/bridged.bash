@@ -98,7 +98,7 @@ step_deploy_beside() {
 wait_for_cilium() {
   local daemonset
   if $DRY_RUN; then
-    echo "kubectl rollout status daemonset/cilium -n kube-system --timeout=$(kubectl_timeout)"
+    echo "kubectl rollout status daemonset/cilium -n kube-system --timeout=$TIMEOUT"
     return
   fi
   read_daemonsets
@@ -106,12 +106,9 @@ wait_for_cilium() {
 }
 
 wait_for_agents() { # NAMESPACE/NAME
-  run kubectl rollout status "daemonset/${1#*/}" -n "${1%/*}" "--timeout=$(status_timeout)" ||
+  run kubectl rollout status "daemonset/${1#*/}" -n "${1%/*}" "--timeout=$TIMEOUT" ||
     stop 3 "not every pod of DaemonSet $1 is Ready (kubectl get pods -n ${1%/*} -o wide shows which)"
 }
-
-# `kubectl rollout status` takes 0 as "for ever", which other waits of kubectl do not.
-status_timeout() { if [[ $TIMEOUT == 0 ]]; then echo 0s; else echo "$TIMEOUT"; fi; }
 
 # https://docs.cilium.io/en/stable/configuration/per-node-config/
 takeover_manifest() { # NAMESPACE VERSION
@@ -207,7 +204,7 @@ restart_agent() { # NODE
   out=$(pods)
   while IFS='|' read -r namespace name node _ _ _ _ owner; do
     if [[ $node == "$1" && -n $owner && $uids == *" $owner "* ]]; then
-      run kubectl delete pod -n "$namespace" "$name" --ignore-not-found "--timeout=$(kubectl_timeout)"
+      run kubectl delete pod -n "$namespace" "$name" --ignore-not-found "--timeout=$TIMEOUT"
     fi
   done <<<"$out"
 }
@@ -290,7 +287,7 @@ restart_operator() { # NAMESPACE
   there=$(kubectl get deployment cilium-operator -n "$1" --ignore-not-found -o name)
   if [[ -z $there ]]; then return; fi
   run kubectl rollout restart deployment/cilium-operator -n "$1"
-  run kubectl rollout status deployment/cilium-operator -n "$1" "--timeout=$(status_timeout)" ||
+  run kubectl rollout status deployment/cilium-operator -n "$1" "--timeout=$TIMEOUT" ||
     stop 3 "Cilium's operator is not Ready again after $TIMEOUT"
 }
 

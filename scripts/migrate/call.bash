@@ -20,14 +20,31 @@ cni() { # COMMAND ARG...
 
 # supervise kubectl|cni ARG...: runs it so that a signal to the playbook alone is heard at once: bash
 # hears none while a foreground command runs. Its stdin is ours, or it could not ask for a passphrase.
-CHILD=
 supervise() {
-  local code=0 words=("$KUBECTL" "${CONNECTION[@]}" "${@:2}")
-  if [[ $1 == cni ]]; then words=("$(command_path "kubectl-cni-$2")" "${CONNECTION[@]}" "${@:3}"); fi
-  "${words[@]}" <&0 &
-  CHILD=$!
-  wait "$CHILD" || code=$?
-  CHILD=
+  local code=0
+  program_of "$@"
+  { exec "${PROGRAM[@]}"; } <&0 &   # exec, or the signal would reach a shell around it
+  wait "$!" || code=$?
+  return "$code"
+}
+
+PROGRAM=()
+program_of() {
+  PROGRAM=("$KUBECTL" "${CONNECTION[@]}" "${@:2}")
+  if [[ $1 == cni ]]; then PROGRAM=("$(command_path "kubectl-cni-$2")" "${CONNECTION[@]}" "${@:3}"); fi
+}
+
+# complaints_of kubectl|cni ARG...: supervise, but what it prints is kept: SAID has its stderr. Only the
+# program is redirected, not what a signal makes us say meanwhile.
+SAID='' SAID_FILE=''
+complaints_of() {
+  local code=0
+  SAID_FILE=$(mktemp)
+  program_of "$@"
+  { exec "${PROGRAM[@]}"; } <&0 >/dev/null 2>"$SAID_FILE" &
+  wait "$!" || code=$?
+  SAID=$(<"$SAID_FILE")
+  rm -f "$SAID_FILE"
   return "$code"
 }
 

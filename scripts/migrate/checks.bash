@@ -136,20 +136,20 @@ check_webhooks() {
 # Every node must let us log in before the first one goes dark. `cleanup --check` exits 1 when there
 # is residue, which is what we expect now; only an error line means trouble.
 check_ssh() {
-  local errors code=0
-  errors=$(cni cleanup --all --check "${SSH[@]}" 2>&1 >/dev/null) || code=$?
-  if ((code > 1)) || grep -qi '^error' <<<"$errors"; then
-    printf '%s\n' "$errors" >&2
+  local code=0
+  complaints_of cni cleanup --all --check "${SSH[@]}" || code=$?
+  if ((code > 1)) || grep -qi '^error' <<<"$SAID"; then
+    printf '%s\n' "$SAID" >&2
     stop "$((code > 1 ? code : 1))" 'cannot look at every node over ssh (see the ssh flags in --help)'
   fi
 }
 
 # Everything that would stop a drain half-way shows in its dry run; its lines matter only if it fails.
 check_drain() { # NODE|--all
-  local said code=0
-  said=$(cni evict "$1" --dry-run "${EVICT_FLAGS[@]}" 2>&1 >/dev/null) || code=$?
+  local code=0
+  complaints_of cni evict "$1" --dry-run "${EVICT_FLAGS[@]}" || code=$?
   if ((code == 0)); then return; fi
-  printf '%s\n' "$said" >&2
+  printf '%s\n' "$SAID" >&2
   stop "$code" "$(if [[ $1 == --all ]]; then echo 'not every node'; else echo "node $1 not"; fi) can be emptied (see above)"
 }
 
@@ -162,6 +162,7 @@ choose_evict_flags() {
 
 preflight() {
   local unready
+  if [[ $PHASE == late ]] && ! any_node_is_labelled && ((${#FLANNEL[@]} == 0)); then ONLY_PROVE=true; fi
   check_manifest
   if listed 'dark bridge' "$PHASE"; then
     check_ranges

@@ -37,10 +37,9 @@ choose_islands() {
   FIRST_HALF=("${idle[@]}" "${begun[@]}" "${fresh[@]:0:count-${#begun[@]}}")
 }
 
-# Cordoned by the operator: remembered before the first node was labelled, or cordoned right now
-# while no node is labelled yet.
+# Cordoned by the operator: remembered before the first node was labelled, or, while none is, right now.
 is_idle() {
-  [[ -n ${WAS_CORDONED[$1]} ]] || { [[ -n ${CORDONED[$1]} ]] && ! any_node_is_labelled; }
+  if any_node_is_labelled; then [[ -n ${WAS_CORDONED[$1]} ]]; else [[ -n ${CORDONED[$1]} ]]; fi
 }
 
 any_node_is_labelled() {

@@ -97,11 +97,11 @@ pods() {
 }
 
 # Deployments, StatefulSets and DaemonSets that are not fully rolled out and ready: kind/namespace/name.
-# Those that were broken before we came are another matter: `workloads_not_ready as-before` are they.
+# Those that were broken before we came, and no worse, are another matter: `workloads_not_ready as-before`.
 workloads_not_ready() {
-  local template out kind namespace name mark generation observed strategy want updated ready
+  local class template out kind namespace name mark generation observed strategy want updated ready
   template='{{range .items}}{{.kind}}|{{.metadata.namespace}}|{{.metadata.name}}|'
-  template+='{{with .metadata.annotations}}{{with index . "'$UNREADY_MARK'"}}as-before{{end}}{{end}}|{{.metadata.generation}}|'
+  template+='{{with .metadata.annotations}}{{with index . "'$UNREADY_MARK'"}}{{.}}{{end}}{{end}}|{{.metadata.generation}}|'
   template+='{{with .status.observedGeneration}}{{.}}{{end}}|'
   template+='{{if .spec.paused}}paused{{end}}{{with .spec.updateStrategy}}{{if eq .type "OnDelete"}}ondelete{{end}}'
   template+='{{with .rollingUpdate}}{{with .partition}}partition{{end}}{{end}}{{end}}|'
@@ -109,7 +109,10 @@ workloads_not_ready() {
   template+='{{else}}{{.spec.replicas}}|{{with .status.updatedReplicas}}{{.}}{{end}}|{{with .status.readyReplicas}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}'
   out=$(kubectl get deployments,statefulsets,daemonsets -A -o go-template="$template")
   while IFS='|' read -r kind namespace name mark generation observed strategy want updated ready; do
-    if [[ -z $name || $mark != "${1-}" ]]; then continue; fi
+    if [[ -z $name ]]; then continue; fi
+    class=
+    if [[ $mark =~ ^[0-9]+$ ]] && ((${ready:-0} >= mark)); then class=as-before; fi
+    if [[ $class != "${1-}" ]]; then continue; fi
     # Paused, OnDelete, partitions: pods of an older revision are what the owner asked for.
     if [[ -n $strategy ]]; then updated=$want; fi
     if ((${observed:-0} < generation || ${updated:-0} < want || ${ready:-0} < want)); then

@@ -58,7 +58,8 @@ delete_daemonset() { # NAMESPACE NAME UID
     stop 3 "DaemonSet $1/$2 is not gone after $TIMEOUT"
 }
 
-# kubectl wait takes 0 as "look once" and a negative value as "for ever".
+# kubectl wait takes 0 as "look once" and a negative value as "for ever"; kubectl delete and rollout
+# status take 0 as "for ever".
 kubectl_timeout() { if [[ $TIMEOUT == 0 ]]; then echo -1s; else echo "$TIMEOUT"; fi; }
 
 step_remove_labels() {

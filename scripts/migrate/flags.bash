@@ -113,6 +113,7 @@ check_flags() {
   if [[ ! $TIMEOUT =~ ^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$ ]]; then
     usage_error "--timeout is a duration like 30s or 10m, not \"$TIMEOUT\""
   fi
+  if [[ $TIMEOUT =~ ^0(ms|s|m|h)$ ]]; then TIMEOUT=0; fi
   listed 'none broken all' "$RECREATE" || usage_error "--recreate-services is none, broken or all, not \"$RECREATE\""
   [[ $KEY =~ ^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$ ]] || usage_error "--key: \"$KEY\" is no label key"
 }

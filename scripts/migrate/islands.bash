@@ -54,37 +54,14 @@ step_label_nodes() {
   refresh_nodes
 }
 
-# What is to be so at the end as well: a node that the operator had cordoned, a workload that was broken.
-remember_how_it_was() {
-  local node workload rest
-  for node in "${NODES[@]}"; do
-    if [[ -z ${CORDONED[$node]} ]]; then continue; fi
-    run kubectl annotate node "$node" --overwrite "$CORDON_MARK=true"
-    WAS_CORDONED[$node]=true
-  done
-  while IFS=/ read -r workload rest; do
-    if [[ -n $workload ]]; then run kubectl annotate "$workload/${rest#*/}" -n "${rest%/*}" --overwrite "$UNREADY_MARK=true"; fi
-  done < <(workloads_not_ready)
-}
-
-forget_how_it_was() {
-  local node workload rest unready
-  for node in "${NODES[@]}"; do
-    if [[ -n ${WAS_CORDONED[$node]} ]]; then run kubectl annotate node "$node" "$CORDON_MARK-"; fi
-  done
-  unready=$(workloads_not_ready as-before)
-  if [[ -n $unready ]]; then warn "not ready, as before the migration: $(one_line "$unready"); marked $UNREADY_MARK until a later run finds them ready"; fi
-  while IFS='|' read -r workload rest; do
-    if [[ -z $workload ]] || grep -qxiF "${workload%/*}/$rest/${workload#*/}" <<<"$unready"; then continue; fi
-    run kubectl annotate "$workload" -n "$rest" "$UNREADY_MARK-"
-  done < <(kubectl get deployments,statefulsets,daemonsets -A -o go-template='{{range .items}}{{$o := .}}{{with .metadata.annotations}}{{with index . "'$UNREADY_MARK'"}}{{$o.kind}}/{{$o.metadata.name}}|{{$o.metadata.namespace}}{{"\n"}}{{end}}{{end}}{{end}}')
-}
-
 step_pin_workloads() {
   local title='Pin the workloads to flannel'
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
   announce "$title" 'While two islands exist, pods that belong together must stay on one.'
-  run cni pin --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  # Once a node is dark, a pod may have nowhere to go for a while: the first run has waited for this.
+  local wait=(--wait)
+  if any_node_is none; then wait=(); fi
+  run cni pin --to flannel "${wait[@]}" --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }
 
 step_pin_flannel() {
@@ -162,8 +139,32 @@ step_move_workloads() {
   move_coredns
   run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   delete_never_started
-  run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  wait_until_moved
   wait_for_pinned_jobs
+}
+
+# Replicas that exclude each other may need a node that is not on Cilium yet: a new pod then is Pending,
+# its old one may not go, and nothing but the drain of the old one's node gets them further.
+wait_until_moved() {
+  local limit code=0 pending
+  local command=(cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout)
+  limit=$(seconds_of "$TIMEOUT")
+  if $DRY_RUN || ((limit > 0 && limit <= MOVE_SECONDS)); then
+    run "${command[@]}" "$TIMEOUT" || code=$?
+  else
+    run "${command[@]}" "${MOVE_SECONDS}s" || code=$?
+    pending=$(pods_without_a_node)
+    if ((code == 3)) && [[ -z $pending ]]; then code=0 && run "${command[@]}" "$TIMEOUT" || code=$?; fi
+  fi
+  if ((code == 0)); then return; fi
+  pending=$(pods_without_a_node)
+  if ((code != 3)) || [[ -z $pending ]]; then exit "$code"; fi
+  warn "no node beside Cilium has room for: $(one_line "$pending"); going on with the remaining nodes, whose drain makes room"
+}
+
+# Pods that carry no pin and wait for a node: namespace/name
+pods_without_a_node() {
+  kubectl get pods -A --field-selector spec.nodeName=,status.phase=Pending -o go-template='{{range .items}}{{$o := .}}{{if not (and .spec.nodeSelector (index .spec.nodeSelector "'"$KEY"'"))}}{{$o.metadata.namespace}}/{{$o.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
 remaining_nodes() {
@@ -283,4 +284,5 @@ step_remaining() {
       stop 1 "node $node does not keep its label $KEY=cilium: who else sets node labels here?"
     fi
   done
+  run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }

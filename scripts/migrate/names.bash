@@ -9,4 +9,5 @@ readonly LABEL_MARK=kubectl-cni/label-key       # `label` leaves this on every n
 readonly TAKEOVER=kubectl-cni                   # the CiliumNodeConfig that lets Cilium take nodes over
 readonly TAINT=kubectl-cni/still-on-flannel     # on nodes that pods should rather not go to
 readonly FIELD_MANAGER=kubectl-cni
+readonly MOVE_SECONDS=120                        # a rollout that has no room is given up after that
 readonly SETTLE_SECONDS=60                      # how long workloads may recover between two nodes

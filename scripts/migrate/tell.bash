@@ -32,6 +32,7 @@ refuse() { stop 4 "$1"; }
 # The last words of every run that did not end well: where it stands and how to go on.
 on_exit() {
   local code=$?
+  if [[ -n $SAID_FILE ]]; then rm -f "$SAID_FILE"; fi
   if ((code == 0 || code == 2)); then return; fi
   if ((STEP == 0)); then
     printf 'Stopped before the first step; nothing was changed in this run.\n' >&2
@@ -43,9 +44,11 @@ on_exit() {
 
 on_signal() {
   printf '\nInterrupted.\n' >&2
-  if [[ -n $CHILD ]]; then
-    kill -TERM "$CHILD" 2>/dev/null || true
-    wait "$CHILD" || true   # it says how far it got; a second Ctrl-C reaches it the same way
+  local running
+  mapfile -t running < <(jobs -pr)
+  if ((${#running[@]})); then
+    kill -TERM "${running[@]}" 2>/dev/null || true
+    wait "${running[@]}" || true   # they say how far they got; a second Ctrl-C reaches them the same way
   fi
   exit 130
 }
