@@ -1,0 +1,101 @@
+# Traffic between all pairs of nodes while something happens to the cluster, and what became of it.
+# Sourced by tests/nodes/migrate, which sets here, dir (the world's) and out (where results go).
+# shellcheck shell=bash disable=SC2154,SC2034
+
+in_world() { "$here/in" --dir "$dir" "$@"; }
+on_node() { "$here/on" --dir "$dir" "$@"; }
+kubectl() { in_world kubectl "$@"; }
+
+now() { echo "${EPOCHREALTIME/,/.}"; }
+
+PROBER='' NODES=() TARGETS_PID=''
+declare -A ADDRESS=() AGENT=() AGENT_UID=() DOWN=()
+
+start_traffic() {
+  local node
+  PROBER=$("$here/prober-path")
+  mapfile -t NODES < <(kubectl get nodes -o go-template='{{range .items}}{{.metadata.name}}{{"\n"}}{{end}}')
+  for node in "${NODES[@]}"; do
+    ADDRESS[$node]=$(kubectl get node "$node" -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')
+  done
+  : >"$out/restarts"
+  kubectl apply -f "$here/manifests/probers.yaml" >/dev/null
+  follow_agents &
+  TARGETS_PID=$!
+  kubectl -n probers rollout status daemonset/from-node --timeout=120s >/dev/null
+  kubectl -n probers rollout status daemonset/from-pod --timeout=120s >/dev/null
+}
+
+stop_traffic() {
+  kill "$TARGETS_PID" 2>/dev/null || true
+  wait "$TARGETS_PID" 2>/dev/null || true
+  local node
+  for node in "${NODES[@]}"; do
+    on_node "$node" cat /var/lib/probes/node.log >"$out/node-$node.log"
+    on_node "$node" cat /var/lib/probes/pod.log >"$out/pod-$node.log"
+  done
+}
+
+# The pods of DaemonSet agent are the targets of pod, node and tcp probes. Each is called by its node,
+# and has a new address after each restart: a watch, so that the targets follow at once.
+follow_agents() {
+  local line uid node ip deleted ready template
+  template='{{.metadata.uid}}|{{.spec.nodeName}}|{{with .status.podIP}}{{.}}{{end}}|{{with .metadata.deletionTimestamp}}yes{{end}}|{{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}{{"\n"}}'
+  exec {watch}< <(while true; do
+    kubectl -n shop get pods -l app=agent --watch -o go-template="$template" 2>/dev/null || true
+    sleep 1
+  done)
+  trap 'finish_restarts' EXIT
+  trap 'exit 0' TERM
+  while read -r -u "$watch" line; do
+    IFS='|' read -r uid node ip deleted ready <<<"$line"
+    if [[ -z $node || $node == '<no value>' ]]; then continue; fi
+    if [[ -n $deleted || $ready != True || -z $ip ]]; then
+      # Of the pod that is the target now; a new one that is not Ready yet says nothing.
+      if [[ ${AGENT_UID[$node]-} == "$uid" && -z ${DOWN[$node]-} ]]; then DOWN[$node]=$(now); fi
+      continue
+    fi
+    if [[ ${AGENT_UID[$node]-} == "$uid" && -z ${DOWN[$node]-} ]]; then continue; fi
+    AGENT[$node]=$ip AGENT_UID[$node]=$uid
+    write_targets
+    if [[ -n ${DOWN[$node]-} ]]; then
+      printf 'agent-%s %s %s\n' "$node" "${DOWN[$node]}" "$(awk -v t="$(now)" 'BEGIN { printf "%.3f", t + 0.5 }')" >>"$out/restarts"
+      DOWN[$node]=
+    fi
+  done
+}
+
+finish_restarts() {
+  local node
+  for node in "${!DOWN[@]}"; do
+    if [[ -n ${DOWN[$node]} ]]; then printf 'agent-%s %s -\n' "$node" "${DOWN[$node]}" >>"$out/restarts"; fi
+  done
+}
+
+# Every pair of nodes: pod to pod, node to pod, to every node's NodePort, to the Service by address and name.
+write_targets() {
+  local node service common='' file
+  service=${SERVICE:=$(kubectl -n shop get service web -o jsonpath='{.spec.clusterIP}')}
+  common="clusterip web $service:80"$'\n'
+  for node in "${NODES[@]}"; do common+="nodeport $node ${ADDRESS[$node]}:30080"$'\n'; done
+  for file in node pod; do
+    {
+      printf '%s' "$common"
+      for node in "${!AGENT[@]}"; do
+        printf '%s agent-%s %s:8080\n' "$file" "$node" "${AGENT[$node]}"
+        if [[ $file == pod ]]; then printf 'tcp agent-%s %s:8081\n' "$node" "${AGENT[$node]}"; fi
+      done
+      if [[ $file == pod ]]; then echo 'dns web.shop.svc.cluster.local 10.96.0.10'; fi
+    } >"$out/$file.targets"
+  done
+  for node in "${NODES[@]}"; do
+    tar -C "$out" -cf - node.targets pod.targets |
+      on_node "$node" sh -c 'mkdir -p /var/lib/probes/new && cd /var/lib/probes/new && tar -xf - && mv node.targets pod.targets ..'
+  done
+}
+
+# sum_up ARG...: the table; draws the timeline as well.
+sum_up() {
+  "$PROBER" draw "$out"/*.log --steps "$out/steps" --restarts "$out/restarts" -o "$out/timeline.svg" --title "$TITLE"
+  "$PROBER" sum "$out"/*.log --steps "$out/steps" --restarts "$out/restarts" "$@"
+}

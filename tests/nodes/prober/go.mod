@@ -1,0 +1,3 @@
+module kubectl-cni/tests/nodes/prober
+
+go 1.26.0

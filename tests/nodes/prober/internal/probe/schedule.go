@@ -1,0 +1,39 @@
+package probe
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+)
+
+// every calls fire with the moment for which the call was due, once a period, until the context ends.
+// The schedule does not drift, and what a standstill made impossible is not made up for in a burst:
+// the first call afterwards is late, the others that were due are left out.
+func every(ctx context.Context, first time.Time, period time.Duration, fire func(due time.Time)) {
+	due := first
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		fire(due)
+		due = next(due, time.Now(), period)
+		timer.Reset(time.Until(due))
+	}
+}
+
+// next is the first moment of the schedule after both due and now.
+func next(due, now time.Time, period time.Duration) time.Time {
+	missed := max(0, now.Sub(due)) / period
+	return due.Add((missed + 1) * period)
+}
+
+// phase spreads the probers' and targets' schedules over the period.
+func phase(from string, t Target, period time.Duration) time.Duration {
+	hash := fnv.New32a()
+	hash.Write([]byte(from + " " + t.Kind + " " + t.Name))
+	return time.Duration(hash.Sum32()) % period
+}
