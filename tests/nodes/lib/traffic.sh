@@ -72,24 +72,24 @@ finish_restarts() {
   done
 }
 
-# Every pair of nodes: pod to pod, node to pod, to every node's NodePort, to the Service by address and name.
+# For each node, the targets of its two probers: the pods of the other nodes, every node's NodePort, and
+# the Service by address and name.
 write_targets() {
-  local node service common='' file
-  service=${SERVICE:=$(kubectl -n shop get service web -o jsonpath='{.spec.clusterIP}')}
-  common="clusterip web $service:80"$'\n'
-  for node in "${NODES[@]}"; do common+="nodeport $node ${ADDRESS[$node]}:30080"$'\n'; done
-  for file in node pod; do
-    {
-      printf '%s' "$common"
-      for node in "${!AGENT[@]}"; do
-        printf '%s agent-%s %s:8080\n' "$file" "$node" "${AGENT[$node]}"
-        if [[ $file == pod ]]; then printf 'tcp agent-%s %s:8081\n' "$node" "${AGENT[$node]}"; fi
-      done
-      if [[ $file == pod ]]; then echo 'dns web.shop.svc.cluster.local 10.96.0.10'; fi
-    } >"$out/$file.targets"
-  done
+  local node other pod nodeport
+  : "${SERVICE:=$(kubectl -n shop get service web -o jsonpath='{.spec.clusterIP}')}"
   for node in "${NODES[@]}"; do
-    tar -C "$out" -cf - node.targets pod.targets |
+    mkdir -p "$out/targets"
+    nodeport="clusterip web $SERVICE:80"$'\n'
+    pod="clusterip web $SERVICE:80"$'\n'"dns web.shop.svc.cluster.local 10.96.0.10"$'\n'
+    for other in "${NODES[@]}"; do nodeport+="nodeport $other ${ADDRESS[$other]}:30080"$'\n'; done
+    for other in "${!AGENT[@]}"; do
+      if [[ $other == "$node" ]]; then continue; fi
+      nodeport+="node agent-$other ${AGENT[$other]}:8080"$'\n'
+      pod+="pod agent-$other ${AGENT[$other]}:8080"$'\n'"tcp agent-$other ${AGENT[$other]}:8081"$'\n'
+    done
+    printf '%s' "$nodeport" >"$out/targets/node.targets"
+    printf '%s' "$pod" >"$out/targets/pod.targets"
+    tar -C "$out/targets" -cf - node.targets pod.targets |
       on_node "$node" sh -c 'mkdir -p /var/lib/probes/new && cd /var/lib/probes/new && tar -xf - && mv node.targets pod.targets ..'
   done
 }

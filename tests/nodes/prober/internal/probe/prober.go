@@ -138,7 +138,7 @@ func (f *fleet) start(ctx context.Context, t Target) *runner {
 	r := &runner{f.prober(id, t), id, t.Address, stop}
 	r.move(t.Address)
 	f.done.Go(func() {
-		every(ctx, time.Now().Add(phase(f.From, t, f.Period)), f.Period, r.fire)
+		every(ctx, firstDue(time.Now(), phase(f.From, f.Period), f.Period), f.Period, r.fire)
 		r.finish()
 		f.log.End(id)
 	})

@@ -31,9 +31,16 @@ func next(due, now time.Time, period time.Duration) time.Time {
 	return due.Add((missed + 1) * period)
 }
 
-// phase spreads the probers' and targets' schedules over the period.
-func phase(from string, t Target, period time.Duration) time.Duration {
+// firstDue is the next moment after now that is phase after a whole number of periods since 1970.
+func firstDue(now time.Time, phase, period time.Duration) time.Time {
+	since := time.Duration(now.UnixNano()) % period
+	return now.Add((phase - since + period) % period)
+}
+
+// phase spreads the probers' schedules over the period. All targets of one prober are due together:
+// to wake up once for all of them costs a fraction of waking up for each.
+func phase(from string, period time.Duration) time.Duration {
 	hash := fnv.New32a()
-	hash.Write([]byte(from + " " + t.Kind + " " + t.Name))
+	hash.Write([]byte(from))
 	return time.Duration(hash.Sum32()) % period
 }
