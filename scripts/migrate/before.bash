@@ -34,7 +34,8 @@ forget_workloads_that_are_ready() {
   local marked broken kind namespace name
   marked=$(kubectl get deployments,statefulsets,daemonsets -A -o go-template='{{range .items}}{{$o := .}}{{with .metadata.annotations}}{{with index . "'"$UNREADY_MARK"'"}}{{$o.kind}}/{{$o.metadata.namespace}}/{{$o.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}')
   if [[ -z $marked ]]; then return; fi
-  broken=$(workloads_not_ready && workloads_not_ready as-before)
+  broken=$(workloads_not_ready)
+  broken+=$'\n'$(workloads_not_ready as-before)
   while IFS=/ read -r kind namespace name; do
     if grep -qxiF "$kind/$namespace/$name" <<<"$broken"; then continue; fi
     run kubectl annotate "${kind,,}/$name" -n "$namespace" "$UNREADY_MARK-"

@@ -12,7 +12,7 @@ migrate_bridged() {
   step_bridge_workers
   step_bridge_control_plane
   step_final_values
-  step_delete_flannel
+  step_delete_flannel   # sees to it first that no pod is on flannel
   step_clean_up
   step_remove_labels
   step_recreate_services
@@ -57,12 +57,18 @@ check_bridged_manifest() {
   check_value enable-policy never policyEnforcementMode=never
   check_value enable-host-legacy-routing true bpf.hostLegacyRouting=true
   check_value routing-mode tunnel routingMode=tunnel
+  if [[ $FINAL_TUNNEL != "$(tunnel_of_manifest)" ]]; then
+    refuse "$CILIUM_FINAL_FILE: routing-mode, tunnel-protocol and tunnel-port are \"$FINAL_TUNNEL\", in $CILIUM_FILE they are \"$(tunnel_of_manifest)\": nodes could not talk while their agents differ, so both must be the same"
+  fi
   if [[ $(config_value tunnel-protocol) == geneve ]]; then return; fi
   port=$(flannel_port)
   if [[ $(config_value tunnel-port) == "" || $(config_value tunnel-port) == 0 || $(config_value tunnel-port) == "$port" ]]; then
     refuse "$MANIFEST: Cilium's tunnel would use flannel's port $port, and both run on each node: set tunnelPort=8473 or another one that is free"
   fi
 }
+
+# What all nodes must agree on at any time, also while their agents restart one by one.
+tunnel_of_manifest() { echo "$(config_value routing-mode) $(config_value tunnel-protocol) $(config_value tunnel-port)"; }
 
 # Read before the other, so that what is remembered of the manifests is the first one's.
 check_final_manifest() {
@@ -76,13 +82,13 @@ check_final_manifest() {
     refuse "$MANIFEST: enable-policy is never, so no NetworkPolicy would count: set policyEnforcementMode=default"
   fi
   FINAL_RANGES=$(config_value cluster-pool-ipv4-cidr | tr , ' ')
-  FINAL_PORT=$(config_value tunnel-port)
+  FINAL_TUNNEL=$(tunnel_of_manifest)
 }
 
 # --- The steps --------------------------------------------------------------------------------
 
-apply_manifest() { # FILE
-  local apply=(apply --server-side "--field-manager=$FIELD_MANAGER" -f "$1")
+apply_manifest() { # FILE FLAG...
+  local apply=(apply --server-side "--field-manager=$FIELD_MANAGER" "${@:2}" -f "$1")
   run kubectl "${apply[@]}"
 }
 
@@ -90,7 +96,8 @@ step_deploy_beside() {
   local title='Deploy Cilium beside flannel'
   if [[ $PHASE != bridge ]]; then skip "$title" && return; fi
   announce "$title" 'Its agents run on every node and take no pod yet: flannel goes on to serve them all.'
-  if [[ -n $TAKEOVER_IN ]]; then say 'done before' && return; fi
+  # Never these values again once nodes were taken over: policies would not count, nor would new nodes work.
+  if [[ -n $TAKEOVER_IN ]] || any_node_is cilium; then say 'done before' && return; fi
   apply_manifest "$CILIUM_FILE"
   wait_for_cilium
 }
@@ -253,10 +260,8 @@ step_final_values() {
   if [[ $PHASE != bridge ]]; then skip "$title" && return; fi
   announce "$title" 'Every node, also one that joins later, gets its network from Cilium; policies count again.' \
     'The agents restart one by one to read them; what they have set up goes on to work meanwhile.'
-  if [[ $FINAL_PORT != "$(config_value tunnel-port)" ]]; then
-    warn "the tunnel port changes from $(config_value tunnel-port) to ${FINAL_PORT:-the default}: nodes cannot talk while their agents differ"
-  fi
-  apply_manifest "$CILIUM_FINAL_FILE"
+  # A run that was killed while the agents restarted has left another maxUnavailable, by another hand.
+  apply_manifest "$CILIUM_FINAL_FILE" --force-conflicts
   if $DRY_RUN; then
     echo 'kubectl rollout restart daemonset/cilium deployment/cilium-operator -n kube-system  # one agent at a time'
     echo "kubectl delete ciliumnodeconfig $TAKEOVER -n kube-system"
@@ -295,7 +300,13 @@ restart_operator() { # NAMESPACE
 step_clean_up() {
   local title='Clean up after flannel on every node'
   if ! any_node_is_labelled; then skip "$title" && return; fi
-  announce "$title" 'No pod has an address of its range any more; that is checked first.'
-  run cni cleanup --all --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  announce "$title" 'No pod has an address of its range any more; that is seen to first.'
+  leave_flannel_to_nobody
   run cni cleanup --all "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+}
+
+# A node that joined late has pods on flannel which no step has seen. Changes nothing where there are none.
+leave_flannel_to_nobody() {
+  run cni cleanup --all --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  run cni evict --all --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }

@@ -18,6 +18,8 @@ step_delete_flannel() {
   if [[ $MODE == islands ]]; then
     left=$(if ! $DRY_RUN; then nodes_with_pods_of "${FLANNEL[@]}"; fi)
     if [[ -n $left ]]; then stop 1 "flannel still runs on: $(one_line "$left")"; fi
+  else
+    leave_flannel_to_nobody
   fi
   for daemonset in "${FLANNEL[@]}"; do
     back_up_daemonset "${daemonset%/*}" "${daemonset#*/}" "${DAEMONSET_UID[$daemonset]}"

@@ -27,6 +27,9 @@ find_phase_islands() {
   local node both=
   if [[ -n $TAKEOVER_IN ]]; then refuse "this migration was begun in the order bridged (CiliumNodeConfig $TAKEOVER is there): go on with --mode bridged"; fi
   if ((${#CILIUM[@]} > 0)) && ! $CILIUM_PINNED; then
+    if any_node_is_labelled && ((${#FLANNEL[@]} > 0)) && [[ -n $(nodes_with_pods_of "${FLANNEL[@]}") ]]; then
+      refuse 'Cilium runs unpinned beside flannel on labelled nodes: a migration in the order bridged goes on with --mode bridged'
+    fi
     PHASE=late
     for node in "${NODES[@]}"; do
       if [[ ${LABEL[$node]} == flannel || ${LABEL[$node]} == none ]]; then
@@ -127,7 +130,7 @@ step_first_cilium() {
 }
 
 step_move_workloads() {
-  local title='Move the workloads over to Cilium' node
+  local title='Move the workloads over to Cilium' node pending
   if [[ $PHASE == late ]]; then skip "$title" && return; fi
   announce "$title" \
     'The remaining flannel nodes are cordoned; taking off the pin rolls the pods over to Cilium.' \
@@ -137,9 +140,10 @@ step_move_workloads() {
     if [[ -n $node ]]; then run kubectl cordon "$node"; fi
   done < <(remaining_nodes)
   move_coredns
+  pending=$(if ! $DRY_RUN; then pods_without_a_node; fi)
   run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   delete_never_started
-  wait_until_moved
+  wait_until_moved "$pending"
   wait_for_pinned_jobs
 }
 
@@ -147,19 +151,28 @@ step_move_workloads() {
 # its old one may not go, and nothing but the drain of the old one's node gets them further.
 wait_until_moved() {
   local limit code=0 pending
+  PENDING_BEFORE=$1
   local command=(cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout)
   limit=$(seconds_of "$TIMEOUT")
   if $DRY_RUN || ((limit > 0 && limit <= MOVE_SECONDS)); then
     run "${command[@]}" "$TIMEOUT" || code=$?
   else
     run "${command[@]}" "${MOVE_SECONDS}s" || code=$?
-    pending=$(pods_without_a_node)
+    pending=$(new_pods_without_a_node)
     if ((code == 3)) && [[ -z $pending ]]; then code=0 && run "${command[@]}" "$TIMEOUT" || code=$?; fi
   fi
   if ((code == 0)); then return; fi
-  pending=$(pods_without_a_node)
+  pending=$(new_pods_without_a_node)
   if ((code != 3)) || [[ -z $pending ]]; then exit "$code"; fi
   warn "no node beside Cilium has room for: $(one_line "$pending"); going on with the remaining nodes, whose drain makes room"
+}
+
+# Not those that had waited before: they say nothing about the room for others.
+PENDING_BEFORE=''
+new_pods_without_a_node() {
+  local now
+  now=$(pods_without_a_node)
+  grep -vxF -f <(printf '%s\n' "${PENDING_BEFORE:-none}") <<<"$now" | grep . || true
 }
 
 # Pods that carry no pin and wait for a node: namespace/name

@@ -30,6 +30,20 @@ step_prove() {
     stop 1 'the migration is not complete'
   fi
   forget_how_it_was
+  remember_proof
+}
+
+# Backups of flannel's DaemonSet from a migration that was not proved yet: namespace|name
+unproved() {
+  kubectl get secrets -A -l "$DELETED_LABEL=true,$PROVED_LABEL!=true" -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}{{"\n"}}{{end}}'
+}
+
+remember_proof() {
+  local out namespace name
+  out=$(unproved)
+  while IFS='|' read -r namespace name; do
+    if [[ -n $name ]]; then run kubectl label secret "$name" -n "$namespace" "$PROVED_LABEL=true"; fi
+  done <<<"$out"
 }
 
 # Everything plain kubectl can see. Fills MISSING (one line a finding) and the columns of the table.

@@ -55,6 +55,30 @@ nothing_was_changed() {
   nothing_was_changed
 }
 
+@test "a webhook served by pods is named before the API server's node leaves flannel (trap 17)" {
+  kubectl apply -f - <<'YAML'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: guard}
+webhooks:
+- name: guard.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  clientConfig: {service: {namespace: shop, name: web, path: /check}}
+  rules: [{apiGroups: [example.com], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]
+YAML
+  run migrate --accept-outage
+  [ "$status" -eq 4 ]
+  contains "$output" 'validatingwebhookconfigurations/guard (Service shop/web)'
+  contains "$output" --accept-webhook-outage
+  nothing_was_changed
+  kubectl patch validatingwebhookconfiguration guard --type=json -p '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]'
+  run migrate --accept-outage --dry-run
+  [ "$status" -eq 0 ]
+  kubectl delete validatingwebhookconfiguration guard
+}
+
 @test "SIGTERM to the playbook alone: it ends within seconds and says where" {
   broken_deployment
   # Not by way of a function: the signal is for the playbook, not for a shell around it.

@@ -11,7 +11,8 @@ bridged() { migrate --mode bridged --cilium-final "$FAKE/final.yaml" "$@"; }
 bridged_manifests() {
   touch "$FAKE/final.yaml"
   sed 's/unmanaged-pod-watcher-interval=0/unmanaged-pod-watcher-interval=15s/' "$FAKE/manifest" >"$FAKE/manifest-final"
-  printf '%s\n' custom-cni-conf=false enable-policy=default tunnel-port=8473 >>"$FAKE/manifest-final"
+  printf '%s\n' custom-cni-conf=false enable-policy=default routing-mode=tunnel tunnel-protocol=vxlan \
+    tunnel-port=8473 >>"$FAKE/manifest-final"
   printf '%s\n' custom-cni-conf=true enable-policy=never enable-host-legacy-routing=true routing-mode=tunnel \
     tunnel-protocol=vxlan tunnel-port=8473 >>"$FAKE/manifest"
 }
@@ -38,15 +39,15 @@ over() { # NODE, and "untainted" if it never had our taint
 }
 
 final() {
-  printf '%s\n' 'kubectl apply --server-side -f final' \
+  printf '%s\n' 'kubectl apply --server-side --force-conflicts -f final' \
     'kubectl rollout restart daemonset/cilium deployment/cilium-operator -n kube-system  # one agent at a time' \
     'kubectl delete ciliumnodeconfig kubectl-cni -n kube-system'
 }
 
 finish() {
-  printf '%s\n' 'kubectl get daemonset -n kube-flannel kube-flannel-ds -o json  # kept in Secret kubectl-cni-backup-daemonset-kube-flannel-ds' \
+  printf '%s\n' 'cleanup --all --wait-conf' 'evict --all --recycle' 'kubectl get daemonset -n kube-flannel kube-flannel-ds -o json  # kept in Secret kubectl-cni-backup-daemonset-kube-flannel-ds' \
     'kubectl delete --raw /apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds -f -' \
-    'cleanup --all --wait-conf' 'cleanup --all' 'label --all --remove' 'svc-recreate -A --only-broken' 'cleanup --all --check'
+    'cleanup --all --wait-conf' 'evict --all --recycle' 'cleanup --all' 'label --all --remove' 'svc-recreate -A --only-broken' 'cleanup --all --check'
 }
 
 same() { diff -u <(cat) <(printf '%s\n' "$1"); }
@@ -90,6 +91,10 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
     mv "$FAKE/kept" "$FAKE/manifest"
   done
   sed -i 's/^tunnel-port=.*/tunnel-port=8472/' "$FAKE/manifest"
+  run bridged --dry-run
+  [ "$status" -eq 4 ]
+  [[ $output == *'both must be the same'* ]]
+  sed -i 's/^tunnel-port=.*/tunnel-port=8472/' "$FAKE/manifest-final"
   run bridged --dry-run
   [ "$status" -eq 4 ]
   [[ $output == *"flannel's port 8472"*tunnelPort=8473* ]]

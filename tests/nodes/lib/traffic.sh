@@ -27,6 +27,7 @@ start_traffic() {
 }
 
 stop_traffic() {
+  kill -0 "$TARGETS_PID" 2>/dev/null || { echo 'error: the follower of the pods has died; nothing was measured' >&2 && exit 1; }
   kill "$TARGETS_PID" 2>/dev/null || true
   wait "$TARGETS_PID" 2>/dev/null || true
   local node
@@ -39,13 +40,18 @@ stop_traffic() {
 # The pods of DaemonSet agent are the targets of pod, node and tcp probes. Each is called by its node,
 # and has a new address after each restart: a watch, so that the targets follow at once.
 follow_agents() {
-  local line uid node ip deleted ready template
+  local line uid node ip deleted ready template follower watcher
   template='{{.metadata.uid}}|{{.spec.nodeName}}|{{with .status.podIP}}{{.}}{{end}}|{{with .metadata.deletionTimestamp}}yes{{end}}|{{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}}{{"\n"}}'
-  exec {watch}< <(while true; do
-    kubectl -n shop get pods -l app=agent --watch -o go-template="$template" 2>/dev/null || true
-    sleep 1
-  done)
-  trap 'finish_restarts' EXIT
+  follower=$BASHPID
+  exec {watch}< <(
+    exec 2>/dev/null </dev/null
+    while kill -0 "$follower"; do
+      kubectl -n shop get pods -l app=agent --watch -o go-template="$template" || true
+      sleep 1
+    done
+  )
+  watcher=$!
+  trap 'kill "$watcher" 2>/dev/null; finish_restarts' EXIT
   trap 'exit 0' TERM
   while read -r -u "$watch" line; do
     IFS='|' read -r uid node ip deleted ready <<<"$line"
