@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
+#include "common/cni/missing.h"
 #include "common/cni/pods.h"
 #include "common/cni/scheduling.h"
 #include "common/kube/watch.h"
@@ -15,37 +16,21 @@ using kube::Json;
 
 namespace {
 
-/// What is missing of each DaemonSet: there is one watch each, and one line for all.
-using Missing = std::vector<std::vector<std::string>>;
-
-std::vector<std::string> everything(const Missing& missing) {
-  std::vector<std::string> lines;
-  for (const auto& some : missing) lines.insert(lines.end(), some.begin(), some.end());
-  return lines;
-}
-
 Task<> wait_for_one(kube::Client client, CniDaemonSet daemonset, const std::vector<Json>& nodes,
-                    Missing& all_missing, std::size_t own,
-                    const std::function<void(const std::string&)>& progress) {
+                    Missing& missing, std::size_t number) {
   kube::Query query;
   query.resource = &kube::kPods;
   query.ns = kube::namespace_of(daemonset.object);
   query.label_selector = label_selector_of(daemonset.object);
-  auto& missing = all_missing[own];
   kube::Until done = [&](const kube::Snapshot& snapshot) {
     std::vector<const Json*> pods;
     for (const auto& [key, pod] : snapshot) pods.push_back(&pod);
-    auto now_missing = cni_pods_missing(daemonset, nodes, pods);
-    bool news = now_missing != missing;
-    missing = std::move(now_missing);
-    auto lines = everything(all_missing);
-    if (news && !lines.empty()) progress(some_of(lines, 3));
-    return missing.empty();
+    return missing.update(number, cni_pods_missing(daemonset, nodes, pods));
   };
   try {
     co_await kube::list_then_watch(client, query, done);
   } catch (const TimedOut&) {
-    throw TimedOut(fmt::format("timed out: {}", some_of(missing)));
+    throw TimedOut(fmt::format("timed out: {}", some_of(missing.of(number))));
   }
 }
 
@@ -80,10 +65,10 @@ std::vector<std::string> cni_pods_missing(const CniDaemonSet& daemonset,
 Task<> wait_for_cni_pods(kube::Client client, std::vector<CniDaemonSet> daemonsets,
                          std::vector<Json> nodes,
                          std::function<void(const std::string&)> progress) {
-  Missing missing(daemonsets.size());
+  Missing missing(std::move(progress));
   std::vector<Task<>> waits;
-  for (std::size_t i = 0; i < daemonsets.size(); ++i) {
-    waits.push_back(wait_for_one(client, daemonsets[i], nodes, missing, i, progress));
+  for (const auto& daemonset : daemonsets) {
+    waits.push_back(wait_for_one(client, daemonset, nodes, missing, waits.size()));
   }
   co_await all(std::move(waits));
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/base/text.h"
+#include "common/cni/missing.h"
 #include "common/kube/watch.h"
 
 namespace kcni::cni {
@@ -64,23 +65,10 @@ std::string daemonset_missing(const Json& object) {
   return "";
 }
 
-/// What is missing, by kind: there is one watch a kind, and one line for all.
-struct Missing {
-  std::map<const kube::Resource*, std::vector<std::string>> by_kind;
-
-  std::vector<std::string> everything() const {
-    std::vector<std::string> lines;
-    for (const auto& [kind, some] : by_kind) lines.insert(lines.end(), some.begin(), some.end());
-    return lines;
-  }
-};
-
 Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
-                     std::set<std::string> keys, Missing& all_missing,
-                     const std::function<void(const std::string&)>& progress) {
+                     std::set<std::string> keys, Missing& missing, std::size_t number) {
   kube::Query query;
   query.resource = resource;
-  auto& missing = all_missing.by_kind[resource];
   kube::Until done = [&](const kube::Snapshot& snapshot) {
     std::vector<std::string> now;
     for (const auto& key : keys) {
@@ -89,16 +77,12 @@ Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
       auto reason = rollout_missing(*resource, found->second);
       if (!reason.empty()) now.push_back(fmt::format("{}: {}", resource->display(key), reason));
     }
-    bool news = now != missing;
-    missing = std::move(now);
-    auto lines = all_missing.everything();
-    if (news && !lines.empty()) progress(some_of(lines, 3));
-    return missing.empty();
+    return missing.update(number, std::move(now));
   };
   try {
     co_await kube::list_then_watch(client, query, done);
   } catch (const TimedOut&) {
-    throw TimedOut("timed out waiting for rollouts: " + some_of(missing));
+    throw TimedOut("timed out waiting for rollouts: " + some_of(missing.of(number)));
   }
 }
 
@@ -117,12 +101,12 @@ Task<> wait_for_rollouts(kube::Client client, std::vector<Workload> workloads,
   for (const auto& workload : workloads) {
     by_kind[workload.resource].insert(kube::key_of(workload.object));
   }
-  Missing missing;
+  Missing missing(std::move(progress));
   std::vector<Task<>> waits;
   for (const auto* resource : {&kube::kDeployments, &kube::kStatefulSets, &kube::kDaemonSets}) {
     auto found = by_kind.find(resource);
     if (found == by_kind.end()) continue;
-    waits.push_back(wait_for_kind(client, resource, found->second, missing, progress));
+    waits.push_back(wait_for_kind(client, resource, found->second, missing, waits.size()));
   }
   co_await all(std::move(waits));
 }
