@@ -46,8 +46,7 @@ find_phase_bridged() {
 # Flannel's VXLAN port, 8472 unless its ConfigMap says otherwise.
 flannel_port() {
   local json
-  json=$(kubectl get configmap -A --field-selector metadata.name=kube-flannel-cfg \
-    -o go-template='{{range .items}}{{with .data}}{{with index . "net-conf.json"}}{{.}}{{end}}{{end}}{{end}}')
+  json=$(flannel_conf)
   if [[ $json =~ \"Port\"[[:space:]]*:[[:space:]]*([0-9]+) ]]; then echo "${BASH_REMATCH[1]}"; else echo 8472; fi
 }
 
@@ -88,8 +87,7 @@ check_final_manifest() {
 # --- The steps --------------------------------------------------------------------------------
 
 apply_manifest() { # FILE FLAG...
-  local apply=(apply --server-side "--field-manager=$FIELD_MANAGER" "${@:2}" -f "$1")
-  run kubectl "${apply[@]}"
+  run kubectl apply --server-side "--field-manager=$FIELD_MANAGER" "${@:2}" -f "$1"
 }
 
 step_deploy_beside() {
@@ -191,11 +189,7 @@ take_over() {
   set_label cilium "$1"   # nothing to label any more, but the wait: the new agent must be Ready
   run cni cleanup "$1" --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni evict "$1" --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
-  if [[ -n ${WAS_CORDONED[$1]} ]]; then
-    say "node $1 stays cordoned, as it was before the migration"
-  else
-    run kubectl uncordon "$1"
-  fi
+  open_again "$1"
   if [[ -n ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT-"; fi
   TAINTED[$1]='' CORDONED[$1]=${WAS_CORDONED[$1]}
 }
@@ -217,32 +211,19 @@ restart_agent() { # NODE
 }
 
 step_bridge_workers() {
-  local title='Move the workers to Cilium' node i=0
+  local title='Move the workers to Cilium'
   if [[ $PHASE != bridge ]]; then skip "$title" && return; fi
   announce "$title" "${WORKERS[*]:-none left}; one after the other: evict, label, restart the agent, restart what is on flannel, uncordon."
-  for node in "${WORKERS[@]}"; do
-    i=$((i + 1))
-    say "node $node ($i/${#WORKERS[@]}, $(elapsed))"
-    take_over "$node"
-    settle
-  done
+  visit_each take_over "${WORKERS[@]}"
 }
 
 # Also nodes that joined meanwhile, whatever their role.
 step_bridge_control_plane() {
-  local title='Move the control-plane nodes to Cilium' node
+  local title='Move the control-plane nodes to Cilium'
   if [[ $PHASE != bridge ]]; then skip "$title" && return; fi
   refresh_nodes
   announce "$title" "$(one_line "$(unfinished_nodes)")"
-  while read -r node < <(unfinished_nodes); do
-    say "node $node ($(elapsed))"
-    take_over "$node"
-    settle
-    refresh_nodes
-    if [[ ${LABEL[$node]-cilium} != cilium ]]; then
-      stop 1 "node $node does not keep its label $KEY=cilium: who else sets node labels here?"
-    fi
-  done
+  visit_all take_over unfinished_nodes
 }
 
 # Not labelled cilium, or labelled but still cordoned or tainted by a run that was killed.
@@ -263,7 +244,9 @@ step_final_values() {
   # A run that was killed while the agents restarted has left another maxUnavailable, by another hand.
   apply_manifest "$CILIUM_FINAL_FILE" --force-conflicts
   if $DRY_RUN; then
-    echo 'kubectl rollout restart daemonset/cilium deployment/cilium-operator -n kube-system  # one agent at a time'
+    echo "kubectl patch daemonset cilium -n kube-system  # maxUnavailable 1, an annotation with the values' hash: one agent after the other restarts"
+    echo "kubectl rollout status daemonset/cilium -n kube-system --timeout=$TIMEOUT"
+    echo 'kubectl rollout restart deployment/cilium-operator -n kube-system'
     echo "kubectl delete ciliumnodeconfig $TAKEOVER -n kube-system"
     return
   fi

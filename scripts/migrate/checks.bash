@@ -162,7 +162,7 @@ choose_evict_flags() {
 
 preflight() {
   local unready
-  if [[ $PHASE == late ]] && ! any_node_is_labelled && ((${#FLANNEL[@]} == 0)) && [[ -z $(unproved) ]]; then ONLY_PROVE=true; fi
+  if [[ $PHASE == late ]] && ! any_node_is_labelled && ((${#FLANNEL[@]} == 0)) && [[ -z $(flannel_backups unproved) ]]; then ONLY_PROVE=true; fi
   check_manifest
   if listed 'dark bridge' "$PHASE"; then
     check_ranges

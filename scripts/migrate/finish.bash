@@ -38,12 +38,13 @@ back_up_daemonset() { # NAMESPACE NAME UID
   say "back up DaemonSet $1/$2 in Secret $secret"
   object=$(kubectl get daemonset -n "$1" "$2" -o json)
   {
-    printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\n  labels: {%s: "true"}\n' \
-      "$secret" "$1" "$DELETED_LABEL"
+    # Not proved, also where the Secret of an earlier, proved migration is still there.
+    printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\n  labels: {%s: "true", %s: "false"}\n' \
+      "$secret" "$1" "$DELETED_LABEL" "$PROVED_LABEL"
     printf '  annotations: {%s: DaemonSet, %s: "%s", %s: "%s"}\n' "$kind" "$name" "$2" "$uid" "$3"
     printf 'type: Opaque\ndata:\n  object.json: %s\n' \
       "$(base64 <<<"$object" | tr -d '\n')"
-  } | kubectl apply --server-side "--field-manager=$FIELD_MANAGER" -f -
+  } | kubectl apply --server-side --force-conflicts "--field-manager=$FIELD_MANAGER" -f -
 }
 
 # With the UID as precondition: exactly the DaemonSet that was backed up, not one made anew meanwhile.

@@ -27,8 +27,11 @@ find_phase_islands() {
   local node both=
   if [[ -n $TAKEOVER_IN ]]; then refuse "this migration was begun in the order bridged (CiliumNodeConfig $TAKEOVER is there): go on with --mode bridged"; fi
   if ((${#CILIUM[@]} > 0)) && ! $CILIUM_PINNED; then
-    if any_node_is_labelled && ((${#FLANNEL[@]} > 0)) && [[ -n $(nodes_with_pods_of "${FLANNEL[@]}") ]]; then
+    if ((${#FLANNEL[@]} > 0)); then both=$(nodes_with_pods_of "${FLANNEL[@]}"); fi
+    if [[ -n $both ]] && any_node_is_labelled; then
       refuse 'Cilium runs unpinned beside flannel on labelled nodes: a migration in the order bridged goes on with --mode bridged'
+    elif [[ -n $both ]]; then
+      refuse 'Cilium already runs beside flannel, unpinned: this order migrates from flannel alone; remove Cilium first, or see --mode bridged'
     fi
     PHASE=late
     for node in "${NODES[@]}"; do
@@ -36,10 +39,6 @@ find_phase_islands() {
         refuse "Cilium runs unpinned while node $node is labelled $KEY=${LABEL[$node]}: a migration in the order bridged goes on with --mode bridged; else pin it again with 'kubectl cni pin --cni cilium --to cilium', or remove Cilium"
       fi
     done
-    if ((${#FLANNEL[@]} > 0)); then both=$(nodes_with_pods_of "${FLANNEL[@]}"); fi
-    if [[ -n $both ]]; then
-      refuse 'Cilium already runs beside flannel, unpinned: this order migrates from flannel alone; remove Cilium first, or see --mode bridged'
-    fi
     return
   fi
   if any_node_is cilium; then PHASE=move && return; fi
@@ -91,26 +90,18 @@ step_deploy_cilium() {
 }
 
 step_first_half() {
-  local title='Take the first workers off flannel' node i=0
+  local title='Take the first workers off flannel'
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
   announce "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh."
-  for node in "${FIRST_HALF[@]}"; do
-    i=$((i + 1))
-    say "node $node ($i/${#FIRST_HALF[@]}, $(elapsed))"
-    darken "$node"
-    settle
-  done
+  visit_each darken "${FIRST_HALF[@]}"
 }
 
 step_control_plane() {
-  local title='Take the control-plane nodes off flannel' nodes node
+  local title='Take the control-plane nodes off flannel' nodes
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
   mapfile -t nodes < <(nodes_where any control-plane)
   announce "$title" "${nodes[*]:-The cluster shows none: nothing to do.}"
-  for node in "${nodes[@]}"; do
-    darken "$node"
-    settle
-  done
+  visit_each darken "${nodes[@]}"
 }
 
 # In phase "move" a `none` node is one of the remaining workers that a former run was busy with, so it
@@ -281,21 +272,13 @@ pinned_jobs() {
   done <<<"$out"
 }
 
+change_over() { darken "$1" && light_up "$1"; }
+
 # Also nodes that joined meanwhile, whatever their role: they have no label and nothing else to lose.
 step_remaining() {
-  local node
   local title='Move the remaining nodes to Cilium'
   if [[ $PHASE == late ]]; then skip "$title" && return; fi
   announce "$title" "$(one_line "$(remaining_nodes)"): one after the other, off flannel and onto Cilium."
-  while read -r node < <(remaining_nodes); do
-    say "node $node ($(elapsed))"
-    darken "$node"
-    light_up "$node"
-    settle
-    refresh_nodes
-    if [[ ${LABEL[$node]-cilium} != cilium ]]; then
-      stop 1 "node $node does not keep its label $KEY=cilium: who else sets node labels here?"
-    fi
-  done
+  visit_all change_over remaining_nodes
   run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }

@@ -25,11 +25,39 @@ light_up() {
   run cni cleanup "$@" --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni evict "$@" --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni cleanup "$@" "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  for node; do open_again "$node"; done
+}
+
+open_again() { # NODE
+  if [[ -n ${WAS_CORDONED[$1]} ]]; then
+    say "node $1 stays cordoned, as it was before the migration"
+  else
+    run kubectl uncordon "$1"
+  fi
+}
+
+# visit_each COMMAND NODE...: one after the other, each with its number.
+visit_each() {
+  local visit=$1 node i=0
+  shift
   for node; do
-    if [[ -n ${WAS_CORDONED[$node]} ]]; then
-      say "node $node stays cordoned, as it was before the migration"
-    else
-      run kubectl uncordon "$node"
+    i=$((i + 1))
+    say "node $node ($i/$#, $(elapsed))"
+    "$visit" "$node"
+    settle
+  done
+}
+
+# visit_all COMMAND LIST: each node that LIST names, which is asked anew after each, for nodes may join.
+visit_all() {
+  local node
+  while read -r node < <("$2"); do
+    say "node $node ($(elapsed))"
+    "$1" "$node"
+    settle
+    refresh_nodes
+    if [[ ${LABEL[$node]-cilium} != cilium ]]; then
+      stop 1 "node $node does not keep its label $KEY=cilium: who else sets node labels here?"
     fi
   done
 }

@@ -33,16 +33,18 @@ step_prove() {
   remember_proof
 }
 
-# Backups of flannel's DaemonSet from a migration that was not proved yet: namespace|name
-unproved() {
-  kubectl get secrets -A -l "$DELETED_LABEL=true,$PROVED_LABEL!=true" -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}{{"\n"}}{{end}}'
+# Backups of flannel's DaemonSet, of all migrations or those `unproved` yet: namespace|name
+flannel_backups() {
+  local selector=$DELETED_LABEL=true
+  if [[ ${1-} == unproved ]]; then selector+=",$PROVED_LABEL!=true"; fi
+  kubectl get secrets -A -l "$selector" -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}{{"\n"}}{{end}}'
 }
 
 remember_proof() {
   local out namespace name
-  out=$(unproved)
+  out=$(flannel_backups unproved)
   while IFS='|' read -r namespace name; do
-    if [[ -n $name ]]; then run kubectl label secret "$name" -n "$namespace" "$PROVED_LABEL=true"; fi
+    if [[ -n $name ]]; then run kubectl label secret "$name" -n "$namespace" --overwrite "$PROVED_LABEL=true"; fi
   done <<<"$out"
 }
 
@@ -57,6 +59,7 @@ prove_cluster() {
   read_takeover
   if [[ -n $TAKEOVER_IN ]]; then MISSING+="CiliumNodeConfig $TAKEOVER_IN/$TAKEOVER is still there"$'\n'; fi
   if ((${#CILIUM[@]} == 0)); then MISSING+=$'no Cilium DaemonSet\n'; fi
+  prove_values
   if $CILIUM_PINNED; then MISSING+=$'Cilium is still pinned\n'; fi
   if ((${#FLANNEL[@]} > 0)); then MISSING+="flannel's DaemonSet: ${FLANNEL[*]}"$'\n'; fi
   prove_pods
@@ -69,6 +72,16 @@ prove_cluster() {
   done
   unready=$(workloads_not_ready)
   for node in $unready; do odd "$node is not ready"; done
+}
+
+# What Cilium runs with: the values for the time of the migration must not outlive it.
+prove_values() {
+  local daemonset out
+  for daemonset in "${CILIUM[@]}"; do
+    out=$(kubectl get configmap cilium-config -n "${daemonset%/*}" --ignore-not-found -o go-template='{{with .data}}{{with index . "custom-cni-conf"}}custom-cni-conf={{.}} {{end}}{{with index . "enable-policy"}}enable-policy={{.}} {{end}}{{end}}')
+    if listed "$out" custom-cni-conf=true; then MISSING+="ConfigMap ${daemonset%/*}/cilium-config says custom-cni-conf: true, so a node that joins gets no network"$'\n'; fi
+    if [[ $MODE == bridged ]] && listed "$out" enable-policy=never; then MISSING+="ConfigMap ${daemonset%/*}/cilium-config says enable-policy: never, so no NetworkPolicy counts"$'\n'; fi
+  done
 }
 
 # Missing, unless the migration had come to its end before this run: then it is none of its doing.

@@ -11,7 +11,7 @@ purge_flannel() {
     return
   fi
   say "purge: flannel's ConfigMap, RBAC and namespace"
-  out=$(kubectl get secrets -A -l "$DELETED_LABEL=true" -o go-template='{{range .items}}{{.metadata.namespace}}|{{.metadata.name}}{{"\n"}}{{end}}')
+  out=$(flannel_backups)
   if [[ -z $out ]]; then warn 'no backup of flannel'\''s DaemonSet is left, so what belonged to it is not known; nothing was purged'; fi
   while IFS='|' read -r namespace name; do
     if [[ -n $name ]]; then purge_what_backup_names "$namespace" "$name"; fi

@@ -40,7 +40,8 @@ over() { # NODE, and "untainted" if it never had our taint
 
 final() {
   printf '%s\n' 'kubectl apply --server-side --force-conflicts -f final' \
-    'kubectl rollout restart daemonset/cilium deployment/cilium-operator -n kube-system  # one agent at a time' \
+    "kubectl patch daemonset cilium -n kube-system  # maxUnavailable 1, an annotation with the values' hash: one agent after the other restarts" \
+    'kubectl rollout status daemonset/cilium -n kube-system' 'kubectl rollout restart deployment/cilium-operator -n kube-system' \
     'kubectl delete ciliumnodeconfig kubectl-cni -n kube-system'
 }
 
