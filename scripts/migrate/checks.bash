@@ -164,6 +164,7 @@ preflight() {
   local unready
   if [[ $PHASE == late ]] && ! any_node_is_labelled && ((${#FLANNEL[@]} == 0)) && [[ -z $(flannel_backups unproved) ]]; then ONLY_PROVE=true; fi
   check_manifest
+  check_kube_proxy
   if listed 'dark bridge' "$PHASE"; then
     check_ranges
     warn_of_kube_proxy

@@ -8,6 +8,7 @@ step_unpin_cilium() {
   if ! any_node_is_labelled; then skip "$title" && return; fi
   announce "$title" 'The pin goes, so that nodes which join later get Cilium without a label.'
   run cni pin --cni cilium --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  release_kube_proxy
 }
 
 step_delete_flannel() {

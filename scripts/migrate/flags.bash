@@ -3,7 +3,7 @@
 
 MODE=islands CILIUM_FILE='' CILIUM_FINAL_FILE='' KEY=cni TIMEOUT=10m FIRST='' RECREATE=broken
 YES=false DRY_RUN=false DELETE_EMPTYDIR=false PURGE=false
-ACCEPT_OUTAGE=false ACCEPT_WEBHOOK_OUTAGE=false
+ACCEPT_OUTAGE=false ACCEPT_WEBHOOK_OUTAGE=false WITH_KUBE_PROXY=false
 FLANNEL_DAEMONSET='' CILIUM_DAEMONSET=''
 CONNECTION=() SSH=() DAEMONSETS=()   # flags that are passed on
 
@@ -13,7 +13,7 @@ readonly CONNECTION_SWITCHES=' insecure-skip-tls-verify disable-compression '
 readonly SSH_VALUES=' ssh-user ssh-port ssh-key ssh-known-hosts ssh-timeout address-type host-map parallel '
 readonly SSH_SWITCHES=' ssh-accept-new '
 readonly OWN_VALUES=' cilium cilium-final mode key first timeout recreate-services flannel-daemonset cilium-daemonset '
-readonly OWN_SWITCHES=' yes dry-run delete-emptydir-data accept-outage accept-webhook-outage purge '
+readonly OWN_SWITCHES=' yes dry-run delete-emptydir-data accept-outage accept-webhook-outage purge with-kube-proxy '
 
 usage_error() {
   printf 'error: %s\n' "$1" >&2
@@ -58,6 +58,7 @@ set_flag() { # NAME VALUE
     accept-outage) ACCEPT_OUTAGE=$value ;;
     accept-webhook-outage) ACCEPT_WEBHOOK_OUTAGE=$value ;;
     purge) PURGE=$value ;;
+    with-kube-proxy) WITH_KUBE_PROXY=$value ;;
     *) usage_error "unknown flag: --$name" ;;
   esac
 }
@@ -105,6 +106,7 @@ check_flags() {
     usage_error '--mode bridged also needs "cilium-final": the manifest with the values for the time after the last node'
   fi
   if [[ $MODE == islands && -n $CILIUM_FINAL_FILE ]]; then usage_error '--cilium-final is for --mode bridged'; fi
+  if [[ $MODE == bridged ]] && $WITH_KUBE_PROXY; then usage_error '--with-kube-proxy is for --mode islands'; fi
   if [[ $MODE == bridged && -n $FIRST ]]; then usage_error '--first is for --mode islands'; fi
   if [[ $MODE == bridged && (! -r $CILIUM_FINAL_FILE || -d $CILIUM_FINAL_FILE) ]]; then
     usage_error "--cilium-final: cannot read $CILIUM_FINAL_FILE"

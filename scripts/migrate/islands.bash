@@ -71,6 +71,7 @@ step_pin_flannel() {
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
   announce "$title" 'From now on a node loses flannel by its label alone.'
   run cni pin --cni flannel --to flannel --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  select_kube_proxy flannel
 }
 
 # Server-side apply: the chart holds a ConfigMap (a dashboard) that is too large for the annotation in
@@ -130,6 +131,7 @@ step_move_workloads() {
   while read -r node; do
     if [[ -n $node ]]; then run kubectl cordon "$node"; fi
   done < <(remaining_nodes)
+  select_kube_proxy cilium
   move_coredns
   pending=$(if ! $DRY_RUN; then pods_without_a_node; fi)
   run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"

@@ -155,3 +155,35 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   [ "$status" -eq 3 ]
   [[ $output == *'Stopped in step 2/14'*'Run the same command again'* ]]
 }
+
+@test "--with-kube-proxy: on the preferred CNI's nodes, and everywhere again at the end" {
+  nodes 'w1 -' 'w2 -'
+  run migrate --dry-run --with-kube-proxy
+  [ "$status" -eq 4 ]
+  [[ $output == *'there is no DaemonSet kube-system/kube-proxy'* ]]
+  echo daemonset.apps/kube-proxy >"$FAKE/kube-proxy-daemonset"
+  plan=$(steps --with-kube-proxy | grep -E 'kube-proxy|^pin')
+  same "$plan" <<'PLAN'
+pin --to flannel --wait
+pin --cni flannel --to flannel --wait
+kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":"flannel"}}}}}'
+kubectl rollout status daemonset/kube-proxy -n kube-system
+pin -f --to cilium | kubectl apply --server-side --field-manager=kubectl-cni -f -
+kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":"cilium"}}}}}'
+kubectl rollout status daemonset/kube-proxy -n kube-system
+pin --remove
+pin --remove --wait
+pin --remove --wait
+pin --cni cilium --remove --wait
+kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":null}}}}}'
+kubectl rollout status daemonset/kube-proxy -n kube-system
+PLAN
+}
+
+@test "kube-proxy pinned by a former run: released without the flag, too" {
+  nodes 'w1 cilium' 'w2 cilium'
+  echo "$CILIUM_FREE" >"$FAKE/daemonsets"
+  echo cilium >"$FAKE/kube-proxy-pin"
+  plan=$(steps | grep kube-proxy)
+  [[ $plan == *'"nodeSelector":{"cni":null}'* ]]
+}

@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# --with-kube-proxy, the idea's open question tried out: kube-proxy only on the nodes of the CNI that the
+# workloads are on at the moment. It is of no use and some harm (README): where its pod leaves, its rules
+# stay and grow old.
+
+readonly KUBE_PROXY=kube-proxy   # DaemonSet in kube-system, as kubeadm calls it
+
+check_kube_proxy() {
+  if ! $WITH_KUBE_PROXY; then return; fi
+  if [[ -z $(kubectl get daemonset "$KUBE_PROXY" -n kube-system --ignore-not-found -o name) ]]; then
+    refuse "--with-kube-proxy: there is no DaemonSet kube-system/$KUBE_PROXY"
+  fi
+  warn '--with-kube-proxy is an experiment: nodes without kube-proxy do not learn of changed Services and endpoints'
+}
+
+select_kube_proxy() { # VALUE
+  if $WITH_KUBE_PROXY; then patch_kube_proxy "\"$1\""; fi
+}
+
+# Whatever this run's flags are: a pin that a former one set must not outlive the labels.
+release_kube_proxy() {
+  local pinned
+  pinned=$(kubectl get daemonset "$KUBE_PROXY" -n kube-system --ignore-not-found -o go-template='{{with .spec.template.spec.nodeSelector}}{{with index . "'"$KEY"'"}}{{.}}{{end}}{{end}}')
+  if [[ -n $pinned ]] || { $DRY_RUN && $WITH_KUBE_PROXY; }; then patch_kube_proxy null; fi
+}
+
+patch_kube_proxy() { # JSON VALUE
+  run kubectl patch daemonset "$KUBE_PROXY" -n kube-system --type merge -p \
+    '{"spec":{"template":{"spec":{"nodeSelector":{"'"$KEY"'":'"$1"'}}}}}'
+  run kubectl rollout status "daemonset/$KUBE_PROXY" -n kube-system "--timeout=$TIMEOUT" ||
+    stop 3 "kube-proxy does not become Ready on the nodes that it is to run on"
+}
