@@ -23,7 +23,10 @@ const agentDelay = time.Second
 // period.
 const StopsAfter = "kubectl-cni.test/stops-after"
 
-const stopDelay = 500 * time.Millisecond
+// stopDelay is how long a container takes to stop, from the deletion's time stamp, which knows whole seconds
+// only. A pod that is back under its name before the disruption controller has seen the old one go would count
+// as being disrupted for two minutes: https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/controller/disruption/disruption.go (DeletionTimeout).
+const stopDelay = 1500 * time.Millisecond
 
 // syncPod takes a pod one step further. Jobs' ends are kwok's.
 func (c *Cluster) syncPod(ctx context.Context, k key) error {
