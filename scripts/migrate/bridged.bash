@@ -21,7 +21,7 @@ migrate_bridged() {
 
 find_phase_bridged() {
   local node
-  if $CILIUM_PINNED || any_node_is none; then
+  if $CILIUM_PINNED || any_node_is none || something_is_pinned; then
     refuse 'this migration was begun in the order islands: go on without --mode bridged'
   fi
   PHASE=bridge
@@ -39,6 +39,14 @@ find_phase_bridged() {
   for node in "${NODES[@]}"; do
     if [[ ${LABEL[$node]} != cilium ]]; then PHASE=bridge; fi
   done
+}
+
+# A selector of ours where this order sets none; of a run in the order islands that ended early, say.
+something_is_pinned() {
+  local out
+  if ! any_node_is_labelled; then return 1; fi   # a cluster's own selectors are none of our business
+  out=$(kubectl get deployments,statefulsets,daemonsets -A -o go-template='{{range .items}}{{with .spec.template.spec.nodeSelector}}{{with index . "'"$KEY"'"}}pinned {{end}}{{end}}{{end}}')
+  [[ -n $out ]]
 }
 
 # --- Checks -----------------------------------------------------------------------------------
@@ -172,16 +180,19 @@ taint_remaining() {
   local node remaining=()
   refresh_nodes
   mapfile -t remaining < <(remaining_nodes)
-  for node in "${remaining[@]}"; do
-    if [[ -z ${TAINTED[$node]} ]]; then run kubectl taint nodes "$node" "$TAINT=:PreferNoSchedule"; fi
-    TAINTED[$node]=true
-  done
+  for node in "${remaining[@]}"; do taint "$node"; done
+}
+
+taint() { # NODE
+  if [[ -z ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT=:PreferNoSchedule"; fi
+  TAINTED[$1]=true
 }
 
 # take_over NODE: empty it, let Cilium take its new pods, restart what still is on flannel, open it again.
 # Flannel's pod and links stay until the end: they are the bridge.
 take_over() {
   check_drain "$1"
+  taint "$1"
   run kubectl cordon "$1"
   run cni evict "$1" "${EVICT_FLAGS[@]}"
   set_label cilium "$1"
@@ -190,7 +201,7 @@ take_over() {
   run cni cleanup "$1" --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni evict "$1" --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   open_again "$1"
-  if [[ -n ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT-"; fi
+  run kubectl taint nodes "$1" "$TAINT-"   # last, for it is what says that this node is not finished
   TAINTED[$1]='' CORDONED[$1]=${WAS_CORDONED[$1]}
 }
 
@@ -226,10 +237,8 @@ step_bridge_control_plane() {
   visit_all take_over unfinished_nodes
 }
 
-# Not labelled cilium, or labelled but still cordoned or tainted by a run that was killed.
-is_unfinished() {
-  [[ ${LABEL[$1]} != cilium || -n ${TAINTED[$1]} || (-n ${CORDONED[$1]} && -z ${WAS_CORDONED[$1]}) ]]
-}
+# A run that was killed has left its taint. A cordon alone is somebody else's, who may have a reason.
+is_unfinished() { [[ ${LABEL[$1]} != cilium || -n ${TAINTED[$1]} ]]; }
 
 unfinished_nodes() {
   local node
@@ -255,11 +264,15 @@ step_final_values() {
   run kubectl delete ciliumnodeconfigs.cilium.io "$TAKEOVER" -n "$TAKEOVER_IN" --ignore-not-found
 }
 
+values_hash() { # NAMESPACE
+  kubectl get configmap cilium-config -n "$1" -o go-template='{{range $k, $v := .data}}{{$k}}={{$v}}{{"\n"}}{{end}}' | sha256sum | cut -c1-16
+}
+
 # One at a time whatever the DaemonSet allows. The annotation names the values, so that a second run
 # with the same ones restarts nothing.
 restart_agents() { # NAMESPACE/NAME
   local config together
-  config=$(kubectl get configmap cilium-config -n "${1%/*}" -o go-template='{{range $k, $v := .data}}{{$k}}={{$v}}{{"\n"}}{{end}}' | sha256sum | cut -c1-16)
+  config=$(values_hash "${1%/*}")
   together=$(kubectl get daemonset "${1#*/}" -n "${1%/*}" -o go-template='{{with .spec.updateStrategy.rollingUpdate}}{{.maxUnavailable}}{{end}}')
   run kubectl patch daemonset "${1#*/}" -n "${1%/*}" --type merge -p \
     '{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":1}},"template":{"metadata":{"annotations":{"kubectl-cni/values":"'"$config"'"}}}}}'
@@ -291,5 +304,5 @@ step_clean_up() {
 # A node that joined late has pods on flannel which no step has seen. Changes nothing where there are none.
 leave_flannel_to_nobody() {
   run cni cleanup --all --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
-  run cni evict --all --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  run cni evict --all --recycle "${EVICT_FLAGS[@]}"
 }

@@ -118,6 +118,7 @@ step_first_cilium() {
     if [[ ${LABEL[$node]} == none || (${LABEL[$node]} == cilium && -n ${CORDONED[$node]}) ]]; then nodes+=("$node"); fi
   done
   if ((${#nodes[@]} == 0)); then say 'nothing left to do' && return; fi
+  select_kube_proxy cilium   # a node that never had it would not find the API server
   light_up "${nodes[@]}"
 }
 
@@ -131,7 +132,6 @@ step_move_workloads() {
   while read -r node; do
     if [[ -n $node ]]; then run kubectl cordon "$node"; fi
   done < <(remaining_nodes)
-  select_kube_proxy cilium
   move_coredns
   pending=$(if ! $DRY_RUN; then pods_without_a_node; fi)
   run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
@@ -274,7 +274,10 @@ pinned_jobs() {
   done <<<"$out"
 }
 
-change_over() { darken "$1" && light_up "$1"; }
+change_over() { # not by &&: left of it a failing command would not stop us
+  darken "$1"
+  light_up "$1"
+}
 
 # Also nodes that joined meanwhile, whatever their role: they have no label and nothing else to lose.
 step_remaining() {

@@ -5,7 +5,18 @@
 
 readonly KUBE_PROXY=kube-proxy   # DaemonSet in kube-system, as kubeadm calls it
 
+kube_proxy_pin() {
+  kubectl get daemonset "$KUBE_PROXY" -n kube-system --ignore-not-found -o go-template='{{with .spec.template.spec.nodeSelector}}{{with index . "'"$KEY"'"}}{{.}}{{end}}{{end}}'
+}
+
 check_kube_proxy() {
+  local pinned
+  pinned=$(kube_proxy_pin)
+  # Begun with it, it goes on with it: the pods would move to nodes without kube-proxy.
+  if [[ -n $pinned ]] && ! $WITH_KUBE_PROXY; then
+    warn "kube-proxy is pinned to $KEY=$pinned by a run with --with-kube-proxy: as if it were given"
+    WITH_KUBE_PROXY=true
+  fi
   if ! $WITH_KUBE_PROXY; then return; fi
   if [[ -z $(kubectl get daemonset "$KUBE_PROXY" -n kube-system --ignore-not-found -o name) ]]; then
     refuse "--with-kube-proxy: there is no DaemonSet kube-system/$KUBE_PROXY"
@@ -14,19 +25,25 @@ check_kube_proxy() {
 }
 
 select_kube_proxy() { # VALUE
-  if $WITH_KUBE_PROXY; then patch_kube_proxy "\"$1\""; fi
+  if ! $WITH_KUBE_PROXY; then return; fi
+  patch_kube_proxy "\"$1\""
+  wait_for_kube_proxy
 }
 
-# Whatever this run's flags are: a pin that a former one set must not outlive the labels.
+# The wait also where the pin is off already: pods that still carry it must not outlive the labels.
 release_kube_proxy() {
   local pinned
-  pinned=$(kubectl get daemonset "$KUBE_PROXY" -n kube-system --ignore-not-found -o go-template='{{with .spec.template.spec.nodeSelector}}{{with index . "'"$KEY"'"}}{{.}}{{end}}{{end}}')
+  pinned=$(kube_proxy_pin)
   if [[ -n $pinned ]] || { $DRY_RUN && $WITH_KUBE_PROXY; }; then patch_kube_proxy null; fi
+  if $WITH_KUBE_PROXY; then wait_for_kube_proxy; fi
 }
 
 patch_kube_proxy() { # JSON VALUE
   run kubectl patch daemonset "$KUBE_PROXY" -n kube-system --type merge -p \
     '{"spec":{"template":{"spec":{"nodeSelector":{"'"$KEY"'":'"$1"'}}}}}'
+}
+
+wait_for_kube_proxy() {
   run kubectl rollout status "daemonset/$KUBE_PROXY" -n kube-system "--timeout=$TIMEOUT" ||
-    stop 3 "kube-proxy does not become Ready on the nodes that it is to run on"
+    stop 3 'kube-proxy does not become Ready on the nodes that it is to run on'
 }

@@ -79,8 +79,12 @@ prove_values() {
   local daemonset out
   for daemonset in "${CILIUM[@]}"; do
     out=$(kubectl get configmap cilium-config -n "${daemonset%/*}" --ignore-not-found -o go-template='{{with .data}}{{with index . "custom-cni-conf"}}custom-cni-conf={{.}} {{end}}{{with index . "enable-policy"}}enable-policy={{.}} {{end}}{{end}}')
-    if listed "$out" custom-cni-conf=true; then MISSING+="ConfigMap ${daemonset%/*}/cilium-config says custom-cni-conf: true, so a node that joins gets no network"$'\n'; fi
-    if [[ $MODE == bridged ]] && listed "$out" enable-policy=never; then MISSING+="ConfigMap ${daemonset%/*}/cilium-config says enable-policy: never, so no NetworkPolicy counts"$'\n'; fi
+    if listed "$out" custom-cni-conf=true; then odd "ConfigMap ${daemonset%/*}/cilium-config says custom-cni-conf: true, so a node that joins gets no network"; fi
+    if [[ $MODE != bridged ]]; then continue; fi
+    if listed "$out" enable-policy=never; then odd "ConfigMap ${daemonset%/*}/cilium-config says enable-policy: never, so no NetworkPolicy counts"; fi
+    # The agents read their values when they start: these must be the ones that they were restarted for.
+    out=$(kubectl get daemonset "${daemonset#*/}" -n "${daemonset%/*}" -o go-template='{{with .spec.template.metadata.annotations}}{{with index . "kubectl-cni/values"}}{{.}}{{end}}{{end}}')
+    if [[ $out != "$(values_hash "${daemonset%/*}")" ]]; then odd "DaemonSet $daemonset was not restarted for the values in cilium-config"; fi
   done
 }
 

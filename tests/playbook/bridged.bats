@@ -31,11 +31,11 @@ begin() { # NODE...
   printf 'kubectl taint nodes %s kubectl-cni/still-on-flannel=:PreferNoSchedule\n' "$@"
 }
 
-over() { # NODE, and "untainted" if it never had our taint
+over() { # NODE
   printf '%s\n' "kubectl cordon $1" "evict $1" "label $1 --to cilium --wait" \
     "kubectl delete pod -n kube-system -l k8s-app=cilium --field-selector spec.nodeName=$1" \
     "label $1 --to cilium --wait" "cleanup $1 --wait-conf" "evict $1 --recycle" "kubectl uncordon $1"
-  if [[ ${2-} != untainted ]]; then echo "kubectl taint nodes $1 kubectl-cni/still-on-flannel-"; fi
+  echo "kubectl taint nodes $1 kubectl-cni/still-on-flannel-"
 }
 
 final() {
@@ -63,12 +63,14 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   bridged_manifests
   echo "$CILIUM" >>"$FAKE/daemonsets"
   echo kube-system >"$FAKE/takeover"
-  nodes 'cp1 flannel' 'w1 cilium' 'w2 cilium cordoned' 'w3 flannel'
+  # w4 was cordoned by somebody else after it had been taken over
+  nodes 'cp1 flannel' 'w1 cilium' 'w2 cilium cordoned' 'w3 flannel' 'w4 cilium cordoned'
+  sed -i 's/^\(w2|.*\)||$/\1|true|/' "$FAKE/nodes"
   plan=$(steps)
   {
     printf '%s\n' "label --all --from '' --to flannel" 'kubectl apply --server-side -f -  # CiliumNodeConfig kube-system/kubectl-cni'
     printf 'kubectl taint nodes %s kubectl-cni/still-on-flannel=:PreferNoSchedule\n' cp1 w3
-    over w2 untainted; over w3; over cp1; final; finish
+    over w2; over w3; over cp1; final; finish
   } | same "$plan"
 }
 
@@ -123,6 +125,12 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   run bridged --dry-run
   [ "$status" -eq 4 ]
   [[ $output == *'begun in the order islands'* ]]
+  nodes 'w1 flannel' 'w2 flannel' # ended before Cilium was deployed: workloads and flannel are pinned
+  echo 'pinned pinned ' >"$FAKE/selectors"
+  run bridged --dry-run
+  [ "$status" -eq 4 ]
+  [[ $output == *'begun in the order islands'* ]]
+  rm "$FAKE/selectors"
   nodes 'w1 cilium' 'w2 flannel'
   echo "$CILIUM" >>"$FAKE/daemonsets"
   echo kube-system >"$FAKE/takeover"

@@ -120,3 +120,12 @@ manifest() { sed -i "s|^$1=.*|$1=$2|" "$FAKE/manifest"; }
   [ "$status" -eq 1 ]
   [[ $output == *'connection refused'*'nothing was changed'* ]]
 }
+
+@test "the proof asks what Cilium runs with" {
+  echo 'custom-cni-conf=true enable-policy=never ' >"$FAKE/cilium-config"
+  run call eval 'CILIUM=(kube-system/cilium); prove_values; echo "$MISSING"'
+  [[ $output == *'kube-system/cilium-config says custom-cni-conf: true'* ]]
+  [[ $output != *enable-policy* ]] # in the order islands that is the operator's choice
+  run call eval 'MODE=bridged CILIUM=(kube-system/cilium); prove_values; echo "$MISSING"'
+  [[ $output == *'enable-policy: never'*'was not restarted for the values in cilium-config'* ]]
+}

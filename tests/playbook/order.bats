@@ -184,6 +184,20 @@ PLAN
   nodes 'w1 cilium' 'w2 cilium'
   echo "$CILIUM_FREE" >"$FAKE/daemonsets"
   echo cilium >"$FAKE/kube-proxy-pin"
+  echo daemonset.apps/kube-proxy >"$FAKE/kube-proxy-daemonset"
   plan=$(steps | grep kube-proxy)
   [[ $plan == *'"nodeSelector":{"cni":null}'* ]]
+}
+
+@test "a node of the second half that cannot be emptied is not given Cilium" {
+  nodes 'cp1 cilium' 'w1 cilium' 'w2 flannel'
+  echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
+  cat >"$FAKE/bin/kubectl-cni-evict" <<'SH'
+#!/usr/bin/env bash
+[[ $* == *--dry-run* ]] || exit 3
+SH
+  run migrate --yes
+  [ "$status" -eq 3 ]
+  run grep -c 'label w2 --to cilium' "$FAKE/changes"
+  [ "$output" = 0 ]
 }
