@@ -25,7 +25,7 @@ begin() { # "again" when a node is dark: nobody waits for pods that may have now
     'pin -f --to cilium | kubectl apply --server-side --field-manager=kubectl-cni -f -'
 }
 move() { printf 'kubectl cordon %s\n' "$@"; printf '%s\n' 'pin --remove' 'pin --remove --wait'; }
-moved() { echo 'pin --remove --wait'; }
+moved() { printf '%s\n' 'cleanup --all' 'pin --remove --wait'; }
 finish() {
   printf '%s\n' 'pin --cni cilium --remove --wait'
   if [[ ${1-} != without-flannel ]]; then

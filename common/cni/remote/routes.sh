@@ -39,4 +39,16 @@ flush_conntrack() {
       fi
     done
   done
+  flush_unanswered
+}
+
+# What was sent to a Service while its pods were out of reach is remembered for two minutes with the pod,
+# and the source address, that were chosen then: the next connection from that port would go there, too. A
+# connection that is only being made has its SYN sent again. Common, so not worth a word.
+flush_unanswered() {
+  if [ -n "$dry_run" ]; then
+    say would 'conntrack -D -p tcp --state SYN_SENT'
+  else
+    conntrack -D -p tcp --state SYN_SENT >/dev/null 2>&1 || true
+  fi
 }
