@@ -1,8 +1,8 @@
-# What the commands of tests/cluster share. Sourced, never run.
+# What the commands of tests/cluster share, and with those of tests/nodes. Sourced, never run.
 # shellcheck shell=bash
 
 # shellcheck disable=SC2034 # for those who source this
-default_dir=/tmp/kubectl-cni-cluster-$(id -u)
+default_dir=/tmp/kubectl-cni-cluster-$(id -u) up_command=tests/cluster/up
 
 die() { # MESSAGE [EXIT_CODE]
   echo "error: $1" >&2
@@ -39,13 +39,60 @@ world_pids() {
   return 0
 }
 
-# world_netns DIR: the network namespace of the world in DIR, or the end with one line.
-world_netns() {
+# first_process DIR: of the world in DIR, if it is alive.
+first_process() {
   local id pid
   id=$(world_id "$1")
-  pid=$(cat "$1/pid" 2>/dev/null) || pid=none
-  if [ -z "$id" ] || ! grep -qsz -x -e "KUBECTL_CNI_WORLD=$id" "/proc/$pid/environ"; then
-    die "no cluster is running in $1: start one with tests/cluster/up"
+  pid=$(cat "$1/pid" 2>/dev/null) || return 1
+  [ -n "$id" ] && grep -qsz -x -e "KUBECTL_CNI_WORLD=$id" "/proc/$pid/environ" && echo "$pid"
+}
+
+# world_pid DIR: the same, or the end with one line.
+world_pid() {
+  first_process "$1" || die "no cluster is running in $1: start one with $up_command"
+}
+
+# settings_for DIR: exports what our commands and kubectl need within the world in DIR.
+settings_for() {
+  export PATH="${KUBECTL_CNI_BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)/build/release/bin}:$1/bin:$PATH"
+  export KUBECONFIG=$1/kubeconfig
+  export KUBECTL_CNI_SSH_KEY=$1/ssh/key
+  export KUBECTL_CNI_SSH_USER=root
+  export KUBECTL_CNI_SSH_KNOWN_HOSTS=$1/ssh/known_hosts
+  KUBECTL_CNI_WORLD=$(world_id "$1")
+  export KUBECTL_CNI_WORLD
+  # A proxy of this machine is out of reach, and nothing in there needs one.
+  unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY KUBECTL_PATH
+}
+
+# end_processes DIR: all of the world in DIR, but for us.
+end_processes() {
+  local id pid netns pids
+  id=$(world_id "$1")
+  # This very process carries the mark if it was started from within.
+  [ "${KUBECTL_CNI_WORLD:-}" != "$id" ] || die "a cluster cannot be ended from within itself"
+  # What was started through `in` and has dropped its environment is still in the world's network.
+  if pid=$(first_process "$1") && netns=$(readlink "/proc/$pid/ns/net"); then
+    find /proc/[0-9]*/ns/net -maxdepth 0 -lname "$netns" 2>/dev/null |
+      cut -d/ -f3 | xargs -r kill -KILL 2>/dev/null || true
   fi
-  echo "/proc/$pid/ns/net"
+  # Killed processes leave the list only once the kernel has torn their namespaces down. The first
+  # process of a PID namespace ends after all others in it, the containers' among them.
+  for _ in $(seq 400); do
+    mapfile -t pids < <(world_pids "$id")
+    [ ${#pids[@]} -gt 0 ] || return 0
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    sleep 0.05
+  done
+  die "processes of the cluster in $1 cannot be killed: ${pids[*]}"
+}
+
+# remove_files DIR: and DIR itself if `up` made it. The id goes last: killed half-way, the next `down`
+# still knows what to do.
+remove_files() {
+  local created=no
+  [ ! -e "$1/created" ] || created=yes
+  find "$1" -mindepth 1 -maxdepth 1 ! -name id ! -name created -exec rm -rf {} +
+  rm -f "$1/created" "$1/id"
+  [ $created = no ] || rmdir "$1"
 }
