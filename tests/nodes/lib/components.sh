@@ -13,7 +13,7 @@ component_hash() { # NAME
   local sources=("$(component_source "$1")")
   [ "$1" != kubernetes ] || sources+=("$here/../cluster/world/pki" "$here/../cluster/world/go.mod")
   {
-    find "${sources[@]}" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | cut -c1-64
+    find "${sources[@]}" -type f ! -name '*.md' ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | cut -c1-64
     declare -f "build_${1//-/_}" go_build
     echo "$kubernetes_version $cilium_version $flannel_version $coredns_version"
   } | sha256sum | cut -c1-16

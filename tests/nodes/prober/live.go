@@ -19,14 +19,30 @@ func serveCommand(ctx context.Context, args []string, _, stderr io.Writer) error
 	flags.StringVar(&o.Echo, "echo", ":8081", "`address` of the TCP echo; empty: none")
 	flags.DurationVar(&o.Drain, "drain", 5*time.Second, "how long to serve on, unready, after SIGTERM")
 	flags.StringVar(&o.Name, "name", defaultName(), "what to answer requests with")
+	flags.StringVar(&o.Admit, "admit", "", "`address` of an admission webhook that allows all; empty: none")
+	flags.StringVar(&o.TLS, "tls", "", "`directory` of the webhook's tls.crt and tls.key")
 	if rest, err := parse(flags, args); err != nil {
 		return err
 	} else if len(rest) > 0 {
 		return misused(flags, "takes no arguments")
+	} else if (o.Admit == "") != (o.TLS == "") {
+		return misused(flags, "--admit and --tls go together")
 	}
 	counts, err := serve.Run(ctx, o)
 	fmt.Fprintf(stderr, "served %d requests and %d messages\n", counts.Requests, counts.Messages)
 	return err
+}
+
+func certificateCommand(_ context.Context, args []string, _, stderr io.Writer) error {
+	flags := newFlags("certificate", stderr)
+	host := flags.String("host", "", "`name` by which the webhook is called")
+	dir := flags.String("out", "", "`directory` for tls.crt and tls.key")
+	if rest, err := parse(flags, args); err != nil {
+		return err
+	} else if len(rest) > 0 || *host == "" || *dir == "" {
+		return misused(flags, "--host and --out are needed, nothing else")
+	}
+	return serve.WriteCertificate(*dir, *host)
 }
 
 func probeCommand(ctx context.Context, args []string, _, stderr io.Writer) error {

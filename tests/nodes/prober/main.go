@@ -15,7 +15,8 @@ import (
 )
 
 const usage = `usage:
-  prober serve [--listen :8080] [--echo :8081] [--drain 5s] [--name NAME]
+  prober serve [--listen :8080] [--echo :8081] [--drain 5s] [--name NAME] [--admit :8443 --tls DIR]
+  prober certificate --host NAME --out DIR
   prober probe --targets FILE --log FILE [--rate 20] [--timeout 1s] [--from NAME]
   prober sum LOG... [--steps FILE | --phase NAME=FROM..TO ...] [--restarts FILE] [--late 50ms] [-o text|json]
              [--max-lost 0.1%] [--max-gap 150ms] [--max-late 2%] [--kinds KIND,...] [--in PHASE,...]
@@ -44,7 +45,7 @@ func main() {
 // run carries a command line out and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"serve": serveCommand, "probe": probeCommand, "sum": sumCommand, "draw": drawCommand}
+		"serve": serveCommand, "certificate": certificateCommand, "probe": probeCommand, "sum": sumCommand, "draw": drawCommand}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		return wrong

@@ -1,5 +1,5 @@
-// Package serve is what the probers talk to: an HTTP server that says which pod it is, and an echo
-// for long-lived connections. It leaves as a good backend does: unready at once, serving on a while.
+// Package serve is what the probers talk to: an HTTP server that says which pod it is, an echo for
+// long-lived connections, and an admission webhook. It leaves as a good backend does: unready at once, serving on a while.
 package serve
 
 import (
@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 )
@@ -15,6 +16,8 @@ import (
 // Options say where to listen and how to leave.
 type Options struct {
 	HTTP, Echo string        // addresses; an empty one is not served
+	Admit      string        // address of an admission webhook; empty: none
+	TLS        string        // directory of its certificate: tls.crt and tls.key
 	Name       string        // what every request is answered with
 	Drain      time.Duration // how long requests are served after the context has ended
 }
@@ -31,17 +34,22 @@ func Run(ctx context.Context, o Options) (Counts, error) {
 	server := &http.Server{Handler: web, ReadHeaderTimeout: 10 * time.Second}
 	server.SetKeepAlivesEnabled(false) // every probe is balanced anew
 	echo := newEcho()
-	failed := make(chan error, 2)
+	webhook := &http.Server{Handler: http.HandlerFunc(admit), ReadHeaderTimeout: 10 * time.Second}
+	serveTLS := func(listener net.Listener) error {
+		return webhook.ServeTLS(listener, filepath.Join(o.TLS, certificateFile), filepath.Join(o.TLS, keyFile))
+	}
+	failed := make(chan error, 3)
 	for _, s := range []struct {
 		address string
 		serve   func(net.Listener) error
-	}{{o.HTTP, server.Serve}, {o.Echo, echo.serve}} {
+	}{{o.HTTP, server.Serve}, {o.Echo, echo.serve}, {o.Admit, serveTLS}} {
 		if s.address == "" {
 			continue
 		}
 		listener, err := plainTCP().Listen(ctx, "tcp", s.address)
 		if err != nil {
 			server.Close()
+			webhook.Close()
 			echo.close()
 			return Counts{}, err
 		}
@@ -57,6 +65,7 @@ func Run(ctx context.Context, o Options) (Counts, error) {
 	finish, cancel := context.WithTimeout(context.Background(), lastCall)
 	defer cancel()
 	server.Shutdown(finish)
+	webhook.Shutdown(finish)
 	echo.close()
 	return Counts{web.served.Load(), echo.served.Load()}, err
 }
