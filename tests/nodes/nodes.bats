@@ -219,7 +219,7 @@ EOF
 
 @test "a control-plane node carries the API server, host-gw needs no tunnel" {
   local dir=$BATS_FILE_TMPDIR/other
-  "$here/up" --control-planes 1 --workers 1 --flannel-backend host-gw --dir "$dir" 3>&-
+  "$here/up" --control-planes 1 --workers 1 --spare 1 --flannel-backend host-gw --dir "$dir" 3>&-
   WORLD=$dir in_world kubectl get node cp1 -o jsonpath='{.spec.taints[*].key}' | grep -qx node-role.kubernetes.io/control-plane
   WORLD=$dir on_node cp1 ss -ltn | grep -q ':6443 '
   WORLD=$dir on_node cp1 ip route | grep -q '^10\.244\.[0-9.]*/24 via 172.30.1.1 dev eth0'
@@ -227,6 +227,15 @@ EOF
   [ "$status" = 1 ]
   # What the API server asks a pod goes through cp1's CNI.
   WORLD=$dir in_world kubectl get --raw /api/v1/namespaces/shop/services/web:http/proxy/ | grep -q '^web-'
+  # A spare node is none until it joins, and then one like the others.
+  run "$here/in" --dir "$dir" kubectl get node w2
+  [ "$status" = 1 ]
+  "$here/join" --dir "$dir" w2
+  WORLD=$dir in_world kubectl wait node/w2 --for condition=Ready --timeout 120s
+  WORLD=$dir eventually on_node cp1 ip route get 10.244.2.1
+  run "$here/join" --dir "$dir" w2
+  [ "$status" = 1 ]
+  [ "$output" = 'error: no spare node "w2" in this world' ]
   "$here/down" --dir "$dir"
   nothing_left
 }

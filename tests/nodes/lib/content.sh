@@ -37,6 +37,7 @@ create_content() {
 label_control_planes() {
   local node
   for node; do
+    [ "${node##*=}" != spare ] || continue
     for _ in $(seq 300); do
       ! kubectl get node "${node%%=*}" >/dev/null 2>&1 || break
       sleep 0.2

@@ -46,15 +46,15 @@ EOF
 }
 
 make_network() {
-  local node name address
+  local node name address role
   mount -t tmpfs -o mode=0755 tmpfs /run # the names of network namespaces are the world's own
   ip link set lo up
   ip link add cluster type bridge
   ip addr add "$gateway/16" dev cluster
   ip link set cluster up
   for node; do
-    IFS='=' read -r name address _ <<<"$node"
-    plug "$name" "$address"
+    IFS='=' read -r name address role <<<"$node"
+    [ "$role" = spare ] || plug "$name" "$address"
   done
 }
 
@@ -78,6 +78,19 @@ start_node() { # NAME ADDRESS ROLE
   members[$!]="node $1"
 }
 
+# start_wanted: the spare nodes that tests/nodes/join has asked for.
+start_wanted() {
+  local file name address
+  for file in "$dir"/spare/*.wanted; do
+    [ -e "$file" ] || return 0
+    name=$(basename "$file" .wanted) address=$(<"$file")
+    rm "$file"
+    plug "$name" "$address"
+    make_node_dir "$name"
+    start_node "$name" "$address" worker
+  done
+}
+
 # Everything that this world cannot do without, by process id.
 declare -A members=()
 
@@ -87,6 +100,11 @@ main() {
   make_network "$@"
   for node; do
     IFS='=' read -r name address role <<<"$node"
+    if [ "$role" = spare ]; then
+      mkdir -p "$dir/spare"
+      echo "$address" >"$dir/spare/$name" # for tests/nodes/join
+      continue
+    fi
     make_node_dir "$name" &
     copies+=($!)
     # The API server is on the first control-plane node, hence on that node's network: calls to
@@ -101,7 +119,7 @@ main() {
   make_cgroup "$cgroup"
   for node; do
     IFS='=' read -r name address role <<<"$node"
-    start_node "$name" "$address" "$role"
+    [ "$role" = spare ] || start_node "$name" "$address" "$role"
   done
   create_content "$server" "$@"
   [ "$wait" = no ] || wait_for_content
@@ -116,5 +134,6 @@ while [ -e "$dir/id" ]; do
   for pid in "${!members[@]}"; do
     kill -0 "$pid" 2>/dev/null || fail "${members[$pid]} has ended"
   done
+  start_wanted
   sleep 1
 done
