@@ -7,8 +7,8 @@ step_unpin_cilium() {
   local title='Let Cilium run on every node'
   if ! any_node_is_labelled; then skip "$title" && return; fi
   announce "$title" 'The pin goes, so that nodes which join later get Cilium without a label.'
+  release_kube_proxy   # first: an agent on a node that has just joined does not find the API server without it
   run cni pin --cni cilium --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
-  release_kube_proxy
 }
 
 step_delete_flannel() {

@@ -48,8 +48,8 @@ Flags:
                                 meanwhile, and their pods are deleted without asking budgets
       --accept-webhook-outage   go on although webhooks or aggregated APIs run on the pod network
       --purge                   after the proof delete flannel's ConfigMap, RBAC and namespace
-      --with-kube-proxy         an experiment, for islands: kube-proxy only on the nodes of the CNI that the
-                                workloads are on; not recommended, see the README
+      --with-kube-proxy         an experiment, for islands: kube-proxy only on the nodes with flannel, and
+                                from the first that gets Cilium on those with Cilium; see the README
       --flannel-daemonset NS/NAME, --cilium-daemonset NS/NAME
                                 for DaemonSets that label and image do not give away
   -h, --help                    this text

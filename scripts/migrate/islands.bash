@@ -281,13 +281,18 @@ change_over() { # not by &&: left of it a failing command would not stop us
 
 # The first nodes remember, for two minutes, connections to pods of the last ones that are gone, and a client
 # that comes from the same port would be sent there. Cleaning up again makes them forget (conntrack).
-forget_connections() { run cni cleanup --all "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"; }
+forget_connections() {
+  local nodes
+  mapfile -t nodes < <(nodes_where cilium any)   # not one that joins right now, and has no CNI yet
+  if ((${#nodes[@]})); then run cni cleanup "${nodes[@]}" "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"; fi
+}
 
 # Also nodes that joined meanwhile, whatever their role: they have no label and nothing else to lose.
 step_remaining() {
   local title='Move the remaining nodes to Cilium'
   if [[ $PHASE == late ]]; then skip "$title" && return; fi
   announce "$title" "$(one_line "$(remaining_nodes)"): one after the other, off flannel and onto Cilium."
+  refresh_nodes
   visit_all change_over remaining_nodes
   forget_connections
   run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"

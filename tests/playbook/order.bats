@@ -25,7 +25,7 @@ begin() { # "again" when a node is dark: nobody waits for pods that may have now
     'pin -f --to cilium | kubectl apply --server-side --field-manager=kubectl-cni -f -'
 }
 move() { printf 'kubectl cordon %s\n' "$@"; printf '%s\n' 'pin --remove' 'pin --remove --wait'; }
-moved() { printf '%s\n' 'cleanup --all' 'pin --remove --wait'; }
+moved() { printf '%s\n' "cleanup $*" 'pin --remove --wait'; } # NODE...
 finish() {
   printf '%s\n' 'pin --cni cilium --remove --wait'
   if [[ ${1-} != without-flannel ]]; then
@@ -40,7 +40,7 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
 @test "a fresh cluster: the whole order" {
   nodes 'cp1 -' 'w1 -' 'w2 -' 'w3 -'
   plan=$(steps)
-  { begin; dark w1; dark w2; dark cp1; light cp1 w1 w2; move w3; dark w3; light w3; moved; finish; } | same "$plan"
+  { begin; dark w1; dark w2; dark cp1; light cp1 w1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "nothing is changed by --dry-run" {
@@ -75,42 +75,42 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
 @test "killed in the first half: those that are dark stay in it, all is done again" {
   nodes 'cp1 flannel' 'w1 flannel' 'w2 flannel' 'w3 none cordoned'
   plan=$(steps)
-  { begin again; dark w3; dark w1; dark cp1; light cp1 w1 w3; move w2; dark w2; light w2; moved; finish; } | same "$plan"
+  { begin again; dark w3; dark w1; dark cp1; light cp1 w1 w3; move w2; dark w2; light w2; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "killed before Cilium's label: nobody else goes dark" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'cp1 none x' 'w1 none x' 'w2 none x' 'w3 flannel'
   plan=$(steps)
-  { begin again; dark w1; dark w2; dark cp1; light cp1 w1 w2; move w3; dark w3; light w3; moved; finish; } | same "$plan"
+  { begin again; dark w1; dark w2; dark cp1; light cp1 w1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "labelled cilium but cordoned: finished first, nothing is pinned any more" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'cp1 cilium x' 'w1 cilium' 'w2 cilium x' 'w3 flannel'
   plan=$(steps)
-  { light cp1 w2; move w3; dark w3; light w3; moved; finish; } | same "$plan"
+  { light cp1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "killed between two labels: the dark ones follow" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'cp1 none x' 'w1 cilium x' 'w2 none x' 'w3 flannel'
   plan=$(steps)
-  { dark cp1; dark w2; light cp1 w1 w2; move w3; dark w3; light w3; moved; finish; } | same "$plan"
+  { dark cp1; dark w2; light cp1 w1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "killed among the remaining workers" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'cp1 cilium' 'w1 cilium' 'w2 none x' 'w3 flannel x'
   plan=$(steps)
-  { dark w2; light w2; move w3; dark w3; light w3; moved; finish; } | same "$plan"
+  { dark w2; light w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "a node that joined without a label gets Cilium before the workloads move" {
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'w1 cilium' 'w2 cilium' 'w9 -'
   plan=$(steps)
-  { dark w9; light w9; printf 'pin --remove\npin --remove --wait\n'; moved; finish; } | same "$plan"
+  { dark w9; light w9; printf 'pin --remove\npin --remove --wait\n'; moved w1 w2 w9; finish; } | same "$plan"
 }
 
 @test "Cilium unpinned, labels still there: tidy up" {
@@ -138,7 +138,7 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   echo "$CILIUM_PINNED" >"$FAKE/daemonsets"
   nodes 'w1 cilium' 'w2 flannel'
   plan=$(steps)
-  { move w2; dark w2; light w2; moved; finish without-flannel; } | same "$plan"
+  { move w2; dark w2; light w2; moved w1 w2; finish without-flannel; } | same "$plan"
 }
 
 @test "cordoned by the operator: remembered, goes first, stays cordoned" {
@@ -174,9 +174,9 @@ kubectl rollout status daemonset/kube-proxy -n kube-system
 pin --remove
 pin --remove --wait
 pin --remove --wait
-pin --cni cilium --remove --wait
 kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":null}}}}}'
 kubectl rollout status daemonset/kube-proxy -n kube-system
+pin --cni cilium --remove --wait
 PLAN
 }
 

@@ -14,7 +14,7 @@ install_gate() {
 }
 
 # asks_gate: would a pod be let in? Dry runs are asked about as well (sideEffects: None).
-asks_gate() { kubectl -n shop run asked --image none --restart Never --dry-run=server -o name; }
+asks_gate() { kubectl -n shop run asked --image none --restart Never --dry-run=server --request-timeout=10s -o name; }
 
 # gate_bites: nothing is let in while the gate has no pods.
 gate_bites() {
@@ -26,18 +26,20 @@ gate_bites() {
   within 30 asks_gate || echo 'the gate lets nothing in'
 }
 
-# watch_gate: asks all the time, and writes down when it was not let in.
+# watch_gate: asks all the time, and writes down when it was let in and when not.
 watch_gate() {
   while kill -0 $$; do
-    asks_gate >/dev/null 2>>"$out/gate-errors" || now >>"$out/gate-refused"
+    if asks_gate >/dev/null 2>>"$out/gate-errors"; then now >>"$out/gate-allowed"; else now >>"$out/gate-refused"; fi
     sleep 2 # kubectl costs more than it asks
   done
 }
 
-gate_was_away() {
-  local times=0
-  [ ! -e "$out/gate-refused" ] || times=$(wc -l <"$out/gate-refused")
-  ((times == 0)) || echo "the API server did not reach its admission webhook $times times: $(tail -n 1 "$out/gate-errors")"
+gate_was_away() { # FROM TO
+  local refused=0 allowed
+  [ ! -e "$out/gate-refused" ] || refused=$(wc -l <"$out/gate-refused")
+  ((refused == 0)) || echo "the API server did not reach its admission webhook $refused times: $(tail -n 1 "$out/gate-errors")"
+  allowed=$(awk -v a="$1" -v b="$2" '$1 >= a && $1 <= b' "$out/gate-allowed" | wc -l)
+  awk -v n="$allowed" -v s="$1" -v e="$2" 'BEGIN { if (n < (e - s) / 10) printf "the webhook was asked for only %d times in %d s\n", n, e - s }'
 }
 
 # gate_is_refused: by the order islands, which would cut the API server off from it. Then it goes.

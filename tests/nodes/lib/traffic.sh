@@ -32,6 +32,7 @@ stop_traffic() {
   kill -0 "$TARGETS_PID" 2>/dev/null || { echo 'error: the follower of the pods has died; nothing was measured' >&2 && exit 1; }
   kill "$TARGETS_PID" 2>/dev/null || true
   wait "$TARGETS_PID" 2>/dev/null || true
+  TARGETS_PID=''
   local node
   for node in "${NODES[@]}"; do
     on_node "$node" cat /var/lib/probes/node.log >"$out/node-$node.log"
