@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/cni/create_anew.h"
 #include "common/cni/services_recreate.h"
@@ -20,6 +21,15 @@ constexpr Milliseconds kQuiet{2000};
 
 // To tell the user why, once it has taken too long.
 constexpr Milliseconds kLookAround{10'000};
+
+// The API server stores a Service and reserves its addresses in two steps; where a client that was
+// killed has cut it off between them, only its repair loops put that right: for a clusterIP after a
+// minute (kubernetes/pkg/registry/core/service/ipallocator/controller/repairip.go), for a port at
+// the third round of three minutes (…/portallocator/controller/repair.go).
+constexpr const char* kLeaked =
+    " (no Service has it: a request that was cut off has left it reserved; the API server gives "
+    "it back by itself, a clusterIP after a minute, a port after some ten: run this again then, or "
+    "with --timeout 15m)";
 
 std::string shared_address(const Json& service, const Json& wanted) {
   for (const auto& ip : kube::at(wanted, "/spec/clusterIPs")) {
@@ -39,14 +49,15 @@ std::string shared_address(const Json& service, const Json& wanted) {
   return "";
 }
 
-Task<std::string> find_holder(kube::Client client, Json wanted) {
+// Whose it is, "" if nobody's; nothing for who may not list all Services.
+Task<std::optional<std::string>> find_holder(kube::Client client, Json wanted) {
   kube::Query query;
   query.resource = &kube::kServices;
   try {
     auto list = co_await client.list(std::move(query));
     co_return holder_of(list.items, wanted);
   } catch (const Error&) {
-    co_return "";  // who may not list all Services is told what the server said
+    co_return std::nullopt;
   }
 }
 
@@ -154,7 +165,8 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
   auto aside = client.instead_until(Deadline::after(kLookAround));
   co_await still_there(aside, wanted);
   auto holder = co_await find_holder(aside, std::move(wanted));
-  if (!holder.empty()) taken = "its place was taken meanwhile by " + holder;
+  if (holder && holder->empty()) taken += kLeaked;
+  if (holder && !holder->empty()) taken = "its place was taken meanwhile by " + *holder;
   throw AddressTaken(taken);
 }
 
