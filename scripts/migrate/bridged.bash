@@ -119,8 +119,8 @@ wait_for_cilium() {
 }
 
 wait_for_agents() { # NAMESPACE/NAME
-  run kubectl rollout status "daemonset/${1#*/}" -n "${1%/*}" "--timeout=$TIMEOUT" ||
-    stop 3 "not every pod of DaemonSet $1 is Ready (kubectl get pods -n ${1%/*} -o wide shows which)"
+  wait_for_rollout "daemonset/${1#*/}" "${1%/*}" \
+    "not every pod of DaemonSet $1 is Ready (kubectl get pods -n ${1%/*} -o wide shows which)"
 }
 
 # https://docs.cilium.io/en/stable/configuration/per-node-config/
@@ -288,8 +288,7 @@ restart_operator() { # NAMESPACE
   there=$(kubectl get deployment cilium-operator -n "$1" --ignore-not-found -o name)
   if [[ -z $there ]]; then return; fi
   run kubectl rollout restart deployment/cilium-operator -n "$1"
-  run kubectl rollout status deployment/cilium-operator -n "$1" "--timeout=$TIMEOUT" ||
-    stop 3 "Cilium's operator is not Ready again after $TIMEOUT"
+  wait_for_rollout deployment/cilium-operator "$1" "Cilium's operator is not Ready again after $TIMEOUT"
 }
 
 # Flannel's pods are gone, Cilium has every pod: what flannel left is in nobody's way, but has no use.

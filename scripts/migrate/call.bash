@@ -69,3 +69,6 @@ run() {
   say "\$ $(shown "${words[@]}")"
   supervise "$@"
 }
+
+# wait_for_rollout KIND/NAME NAMESPACE MESSAGE: what is said when it takes too long.
+wait_for_rollout() { run kubectl rollout status "$1" -n "$2" "--timeout=$TIMEOUT" || stop 3 "$3"; }

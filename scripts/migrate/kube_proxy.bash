@@ -44,6 +44,5 @@ patch_kube_proxy() { # JSON VALUE
 }
 
 wait_for_kube_proxy() {
-  run kubectl rollout status "daemonset/$KUBE_PROXY" -n kube-system "--timeout=$TIMEOUT" ||
-    stop 3 'kube-proxy does not become Ready on the nodes that it is to run on'
+  wait_for_rollout "daemonset/$KUBE_PROXY" kube-system 'kube-proxy does not become Ready on the nodes that it is to run on'
 }

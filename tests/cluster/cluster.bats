@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # The throw-away cluster itself: that it starts, plays its part, and leaves nothing behind.
 
+load lib/bats
+
 here=$BATS_TEST_DIRNAME
 
 setup_file() {
@@ -11,9 +13,6 @@ setup_file() {
 teardown_file() {
   "$here/down" --dir "$WORLD"
 }
-
-in_world() { "$here/in" --dir "$WORLD" "$@"; }
-on_node() { "$here/on" --dir "$WORLD" "$@"; }
 
 # eventually COMMAND...: within half a minute; only the simulation is waited for like this.
 eventually() {
@@ -77,13 +76,8 @@ traces() {
   eventually grep -qx sleep "/proc/$first/comm"
   eventually grep -qx sleep "/proc/$second/comm"
   kill -TERM "$first" "$second"
-  # Not by `run`: in its subshell they are nobody's children, unless they are buried already.
-  local code=0
-  wait "$first" || code=$?
-  [ "$code" = 143 ]
-  code=0
-  wait "$second" || code=$?
-  [ "$code" = 143 ]
+  ends_with 143 "$first"
+  ends_with 143 "$second"
 }
 
 @test "on a node: its name, its links, its files" {

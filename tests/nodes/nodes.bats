@@ -2,6 +2,8 @@
 # The world of real nodes itself: that pods run and talk in it, that Cilium comes up beside flannel,
 # and that it leaves nothing behind.
 
+load ../cluster/lib/bats
+
 here=$BATS_TEST_DIRNAME
 
 setup_file() {
@@ -13,9 +15,6 @@ setup_file() {
 teardown_file() {
   "$here/down" --dir "$WORLD"
 }
-
-in_world() { "$here/in" --dir "$WORLD" "$@"; }
-on_node() { "$here/on" --dir "$WORLD" "$@"; }
 
 # eventually COMMAND...: within a minute.
 eventually() {
@@ -109,13 +108,8 @@ answers() {
   local second=$!
   eventually on_node w1 test -e /tmp/up
   kill -TERM "$first" "$second"
-  # Not by `run`: in its subshell they are nobody's children, unless they are buried already.
-  local code=0
-  wait "$first" || code=$?
-  [ "$code" = 143 ]
-  code=0
-  wait "$second" || code=$?
-  [ "$code" = 9 ]
+  ends_with 143 "$first"
+  ends_with 9 "$second"
 }
 
 @test "on a node: its name, its processes, its files" {
