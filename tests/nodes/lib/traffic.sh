@@ -38,6 +38,8 @@ stop_traffic() {
     on_node "$node" cat /var/lib/probes/node.log >"$out/node-$node.log"
     on_node "$node" cat /var/lib/probes/pod.log >"$out/pod-$node.log"
   done
+  # Which endpoint a node's Services still had, and since when: the answer to most lost probes.
+  kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=-1 --prefix --timestamps >"$out/kube-proxy.log" || true
 }
 
 # The pods of DaemonSet agent are the targets of pod, node and tcp probes. Each is called by its node,
