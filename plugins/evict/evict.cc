@@ -130,7 +130,11 @@ class Run {
   Task<> empty(Json& node) {
     auto name = kube::name_of(node);
     if (!options_.recycle) co_await cordon(node);
-    cni::PodTracker tracker(client_, name, options_.pod_selector);
+    kube::Query here;
+    here.resource = &kube::kPods;
+    here.field_selector = "spec.nodeName=" + name;
+    here.label_selector = options_.pod_selector;
+    kube::Tracker tracker(client_, here);
     tracker.start();
     std::vector<PodPlan> plans;
     auto pods = co_await tracker.first_look(context_.deadline());
@@ -195,7 +199,7 @@ class Run {
     if (!names.empty()) context_.note("ignoring DaemonSet-managed pods: " + some_of(names));
   }
 
-  Task<> move_all(std::string node, std::vector<PodPlan> plans, cni::PodTracker& tracker) {
+  Task<> move_all(std::string node, std::vector<PodPlan> plans, kube::Tracker& tracker) {
     PodMover mover(context_, options_, tracker);
     std::vector<std::string> left;
     std::vector<Task<>> tasks;

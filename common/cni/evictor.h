@@ -1,0 +1,55 @@
+// Getting one pod to leave: through the eviction API, and, for a bare Pod, back again.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "common/kube/tracker.h"
+
+namespace kcni::cni {
+
+struct EvictorOptions {
+  bool disable_eviction = false;  ///< delete, whatever the budgets say
+  std::optional<long> grace_period;
+  Deadline deadline = Deadline::never();
+  std::string timeout_text;  ///< of the deadline, for messages
+  std::string key;           ///< label key of the migration: a pod that is made anew loses its pin
+  std::function<void(const std::string&)> note;  ///< lines of progress
+};
+
+/// The tracker, which outlives it, sees the pods that it is given. With a client that only tries
+/// (--dry-run) nothing is waited for.
+class Evictor {
+ public:
+  Evictor(kube::Client client, kube::Tracker& tracker, EvictorOptions options)
+      : client_(std::move(client)), tracker_(tracker), options_(std::move(options)) {}
+
+  /// Evicts, by UID, asks again while a budget blocks, and waits until it is gone. Throws Error:
+  /// kBlocked at the deadline, with the budget that blocks.
+  Task<> evict(kube::Json pod);
+
+  /// Evicts a bare Pod and makes it anew, pinned to KEY=value if there is one. Backed up first;
+  /// from the accepted eviction on it is brought back whatever comes: Ctrl-C waits for it, and what
+  /// ends the process all the same is mended by mend(). Returns it as the server has it.
+  Task<kube::Json> recreate(kube::Json pod, std::optional<std::string> value = std::nullopt);
+
+  /// Throws Error (kBlocked) at the deadline that names what holds it.
+  Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt);
+
+ private:
+  Task<> persuade(const kube::Json& pod);
+  Task<kube::Json> bring_back(const kube::Json& pod, std::optional<std::string> value);
+  Task<kube::Answer> ask_to_leave(const kube::Json& pod);
+  Task<bool> refused_for_now(const kube::Json& pod, const kube::Answer& answer,
+                             Clock::time_point& next_notice);
+  bool only_tries() const { return client_.dry_run() || client_.options().read_only; }
+
+  kube::Client client_;
+  kube::Tracker& tracker_;
+  EvictorOptions options_;
+  std::map<std::string, std::string> blocked_by_;  ///< pod key → the server's words
+};
+
+}  // namespace kcni::cni
