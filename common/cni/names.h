@@ -19,6 +19,10 @@ inline constexpr const char* kLabelKeyAnnotation = "kubectl-cni/label-key";
 inline constexpr const char* kPinnedAnnotation = "kubectl-cni/pinned";
 inline constexpr const char* kPinnedOverAnnotation = "kubectl-cni/pinned-over";
 
+/// On a workload that is pinned in place: what is to be put back, as JSON ({"paused": false}). A
+/// crash cannot lose it, for it is written together with what it remembers.
+inline constexpr const char* kInPlaceAnnotation = "kubectl-cni/in-place";
+
 /// On a workload: the playbook found it broken before the first step, so nobody waits for it, nor
 /// pins it.
 inline constexpr const char* kNotReadyBeforeAnnotation = "kubectl-cni/not-ready-before";

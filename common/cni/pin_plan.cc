@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/cni/managed.h"
 #include "common/cni/names.h"
 #include "common/cni/pods.h"
 
@@ -19,9 +20,11 @@ bool part_of_cilium(const Json& object) {
   return kube::label_of(object, "app.kubernetes.io/part-of") == "cilium";
 }
 
-bool is_cni_daemonset(const Workload& workload, const PinWish& wish) {
-  return workload.resource == &kube::kDaemonSets &&
-         cni_of(workload.object, wish.daemonsets).has_value();
+const char* job_reason(const Json& job) {
+  if (!kube::flag_at(job, "/spec/suspend")) {
+    return ": a Job's template cannot be changed; its pods stay as they were born";
+  }
+  return ": the template of a Job that once ran cannot be changed, suspended or not";
 }
 
 PinChange plan_set(const Workload& workload, const PinWish& wish, const std::string& current,
@@ -38,7 +41,8 @@ PinChange plan_set(const Workload& workload, const PinWish& wish, const std::str
 PinChange plan_remove(const Workload& workload, const PinWish& wish, const std::string& current,
                       bool ours) {
   if (current.empty() && !ours) return {Kind::kUnchanged, "", current};
-  if (ours || wish.force || wish.cni_itself) return {Kind::kRemove, "", current};
+  bool on_purpose = wish.cni_itself || (wish.named && is_the_cni(workload, wish));
+  if (ours || wish.force || on_purpose) return {Kind::kRemove, "", current};
   return {Kind::kSkipped,
           fmt::format("{} keeps nodeSelector {}={}: kubectl-cni did not put it there (--force "
                       "takes it off all the same)",
@@ -57,16 +61,23 @@ std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& w
                      ""};
   }
   if (wish.cni_itself) return std::nullopt;
-  if (is_cni_daemonset(workload, wish) || part_of_cilium(workload.object)) {
-    if (!wish.named) return PinChange{Kind::kOutOfScope, "", ""};
-    return PinChange{Kind::kRefused,
-                     workload.place() + " is the CNI itself: pin it with --cni flannel|cilium", ""};
+  // Whoever names it means it: trap 21 is looked at before the write.
+  if (is_the_cni(workload, wish)) {
+    if (wish.named) return std::nullopt;
+    return PinChange{Kind::kOutOfScope, "", ""};
   }
   if (!wish.value && !has_pin) return std::nullopt;
-  if (workload.resource == &kube::kJobs) {
+  if (workload.resource == &kube::kJobs && !job_template_mutable(workload.object)) {
     bool done = job_finished(workload.object);
     if (done && !wish.named) return PinChange{Kind::kOutOfScope, "", ""};
-    return PinChange{Kind::kSkipped, workload.place() + ": a Job's template cannot be changed", ""};
+    return PinChange{Kind::kSkipped, workload.place() + job_reason(workload.object), ""};
+  }
+  auto manager = manager_of(workload.object);
+  if (wish.skip_managed && !manager.name.empty()) {
+    return PinChange{Kind::kSkipped,
+                     fmt::format("{} belongs to {} and is left alone (--managed=skip)",
+                                 workload.place(), manager.name),
+                     ""};
   }
   // Its rollout would never end, and leave pods of two revisions behind, one of them pinned.
   bool broken = !kube::annotation_of(workload.object, kNotReadyBeforeAnnotation).empty();
@@ -90,11 +101,10 @@ std::optional<PinChange> out_of_reach(const Workload& workload, const PinWish& w
 
 }  // namespace
 
-bool has_custom_owner(const Json& object) {
-  const Json& owner = kube::controller_of(object);
-  if (owner.is_null()) return false;
-  auto group = kube::text_at(owner, "/apiVersion");
-  return group != "v1" && group != "apps/v1" && group != "batch/v1";
+bool is_the_cni(const Workload& workload, const PinWish& wish) {
+  bool its_daemonset = workload.resource == &kube::kDaemonSets &&
+                       cni_of(workload.object, wish.daemonsets).has_value();
+  return its_daemonset || part_of_cilium(workload.object);
 }
 
 PinChange plan_pin(const Workload& workload, const PinWish& wish) {

@@ -17,6 +17,9 @@ struct PinWish {
   bool named = false;                 ///< asked for by name: a rule that skips it is said aloud
   bool cni_itself = false;            ///< --cni: the CNI's own DaemonSets, and nothing else
   bool force = false;                 ///< with value nullopt: also what others put there
+  bool skip_managed = false;          ///< leave alone what an operator or GitOps looks after
+  enum class Way { kAuto, kInPlace, kRollout };
+  Way way = Way::kAuto;
   NamedDaemonSets daemonsets;
 };
 
@@ -32,14 +35,16 @@ struct PinChange {
   Kind kind;
   std::string reason;   ///< of kSkipped and kRefused
   std::string current;  ///< the value now, "" when none
+
+  bool writes() const { return kind == Kind::kSet || kind == Kind::kRemove; }
 };
+
+/// A CNI's DaemonSet, or another part of Cilium: pinned by --cni or by its name only.
+bool is_the_cni(const Workload& workload, const PinWish& wish);
 
 PinChange plan_pin(const Workload& workload, const PinWish& wish);
 
 /// The merge patch: nodeSelector, our annotations, and the resourceVersion of the plan.
 kube::Json pin_patch(const Workload& workload, const PinWish& wish);
-
-/// The controller's kind is not one of Kubernetes' own: an operator may put back what we patch.
-bool has_custom_owner(const kube::Json& object);
 
 }  // namespace kcni::cni

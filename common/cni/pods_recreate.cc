@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/cni/compare.h"
+#include "common/cni/names.h"
 
 namespace kcni::cni {
 
@@ -47,6 +48,11 @@ void erase_token_volume(Json& spec) {
 Json recreatable_pod(const Json& pod, const std::string& key) {
   Json fresh = {{"apiVersion", "v1"}, {"kind", "Pod"}};
   fresh["metadata"] = fresh_metadata(kube::at(pod, "/metadata"));
+  if (fresh["metadata"].contains("annotations")) {
+    auto& annotations = fresh["metadata"]["annotations"];
+    annotations.erase(kPinnedAnnotation);
+    if (annotations.empty()) fresh["metadata"].erase("annotations");
+  }
   Json spec = kube::at(pod, "/spec");
   // Admission computes priority and preemptionPolicy from priorityClassName and refuses a pod that
   // brings others (the default class may have changed since). serviceAccount is the old name of

@@ -40,6 +40,10 @@ bool job_finished(const Json& job) {
   return false;
 }
 
+bool job_template_mutable(const Json& job) {
+  return kube::flag_at(job, "/spec/suspend") && kube::text_at(job, "/status/startTime").empty();
+}
+
 Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
                                            std::string label_selector) {
   std::vector<Task<kube::List>> lists;

@@ -28,6 +28,10 @@ const std::vector<const kube::Resource*>& workload_kinds();
 /// A Job that is complete or has failed for good: it makes no pods any more.
 bool job_finished(const kube::Json& job);
 
+/// Suspended and never started: only such a Job's template takes another nodeSelector
+/// (KEP-2926, "Allow updating scheduling directives of jobs").
+bool job_template_mutable(const kube::Json& job);
+
 /// All workloads of a namespace (or of all, when it is empty), kind by kind, read concurrently.
 Task<std::vector<Workload>> read_workloads(kube::Client client, std::string ns,
                                            std::string label_selector);

@@ -24,6 +24,8 @@ const Resource kDeployments{"apps", "v1", "deployments", "deployment", "Deployme
 const Resource kStatefulSets{"apps", "v1", "statefulsets", "statefulset", "StatefulSet", true};
 const Resource kDaemonSets{"apps", "v1", "daemonsets", "daemonset", "DaemonSet", true};
 const Resource kReplicaSets{"apps", "v1", "replicasets", "replicaset", "ReplicaSet", true};
+const Resource kControllerRevisions{
+    "apps", "v1", "controllerrevisions", "controllerrevision", "ControllerRevision", true};
 const Resource kJobs{"batch", "v1", "jobs", "job", "Job", true};
 const Resource kCronJobs{"batch", "v1", "cronjobs", "cronjob", "CronJob", true};
 const Resource kPodDisruptionBudgets{
@@ -31,11 +33,23 @@ const Resource kPodDisruptionBudgets{
 
 namespace {
 
-const std::array<const Resource*, 16> kAll{
-    &kNodes,       &kPods,           &kServices,     &kSecrets,
-    &kConfigMaps,  &kEndpoints,      &kNamespaces,   &kReplicationControllers,
-    &kDeployments, &kEndpointSlices, &kDaemonSets,   &kReplicaSets,
-    &kJobs,        &kCronJobs,       &kStatefulSets, &kPodDisruptionBudgets};
+const std::array<const Resource*, 17> kAll{&kNodes,
+                                           &kPods,
+                                           &kServices,
+                                           &kSecrets,
+                                           &kConfigMaps,
+                                           &kEndpoints,
+                                           &kNamespaces,
+                                           &kReplicationControllers,
+                                           &kDeployments,
+                                           &kEndpointSlices,
+                                           &kDaemonSets,
+                                           &kReplicaSets,
+                                           &kJobs,
+                                           &kCronJobs,
+                                           &kStatefulSets,
+                                           &kPodDisruptionBudgets,
+                                           &kControllerRevisions};
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kShortNames{{
     {"no", "nodes"},

@@ -27,6 +27,7 @@ struct Resource {
 extern const Resource kNodes, kPods, kServices, kSecrets, kConfigMaps, kEndpoints, kNamespaces;
 extern const Resource kEndpointSlices, kReplicationControllers;
 extern const Resource kDeployments, kStatefulSets, kDaemonSets, kReplicaSets;
+extern const Resource kControllerRevisions;
 extern const Resource kJobs, kCronJobs, kPodDisruptionBudgets;
 
 /// Finds a resource by plural, singular, kind, short name or "deployments.apps" as a user would

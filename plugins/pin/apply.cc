@@ -1,187 +1,168 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/text.h"
+#include "common/cli/mending.h"
 #include "common/cni/names.h"
-#include "common/cni/pods.h"
+#include "common/cni/old_revisions.h"
 #include "common/cni/rollout.h"
-#include "common/cni/scheduling.h"
-#include "plugins/pin/pin.h"
+#include "plugins/pin/pinner.h"
 
 namespace kcni::pin {
 
-using cni::PinChange;
-using cni::PinWish;
 using cni::Workload;
 using kube::Json;
-using Kind = PinChange::Kind;
+using Kind = cni::PinChange::Kind;
 
 namespace {
 
-constexpr int kMaxReplans = 5;
-
-// Trap 21: a CNI that is pinned before the nodes are labelled leaves every node at once.
-Task<> refuse_if_nodes_lose_it(kube::Client client, const Workload& workload, const PinWish& wish) {
-  auto pods = co_await cni::read_pods(client, kube::namespace_of(workload.object), "");
-  kube::Query query;
-  query.resource = &kube::kNodes;
-  query.metadata_only = true;
-  auto nodes = co_await client.list(query);
-  Json spec = cni::pod_spec_of(workload);
-  spec["nodeSelector"][wish.key] = *wish.value;
-  std::vector<std::string> losers;
-  for (const auto& node : nodes.items) {
-    bool runs = std::any_of(pods.begin(), pods.end(), [&](const Json& pod) {
-      return cni::owned_by(pod, kube::uid_of(workload.object)) &&
-             cni::node_of(pod) == kube::name_of(node);
-    });
-    if (runs && !cni::may_run_on(spec, node)) losers.push_back("node/" + kube::name_of(node));
-  }
-  if (losers.empty()) co_return;
-  throw refused(fmt::format(
-      "pinning {} to {}={} would take it from {} at once; label the nodes first with 'kubectl cni "
-      "label --all --to {}', or say --force",
-      workload.place(), wish.key, *wish.value, some_of(losers), *wish.value));
-}
-
-class Pinner {
- public:
-  Pinner(cli::Context& context, const PinWish& wish)
-      : context_(context), client_(context.client()), wish_(wish) {}
-
-  Task<> pin_or_report(Workload& workload) {
-    try {
-      co_await pin(workload);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      context_.report(error);
-    }
-  }
-
- private:
-  Task<> pin(Workload& workload) {
-    for (int attempt = 0;; ++attempt) {
-      auto change = cni::plan_pin(workload, wish_);
-      if (!wants_write(workload, change)) co_return;
-      if (wish_.cni_itself && wish_.value && !wish_.force) {
-        co_await refuse_if_nodes_lose_it(client_, workload, wish_);
-      }
-      bool written = co_await write(workload);
-      if (written) co_return;
-      if (attempt >= kMaxReplans) {
-        throw failed(workload.place() + " is changed by somebody else all the time; try again");
-      }
-    }
-  }
-
-  bool wants_write(const Workload& workload, const PinChange& change) {
-    switch (change.kind) {
-      case Kind::kSet:
-      case Kind::kRemove:
-        return true;
-      case Kind::kUnchanged:
-        print(workload, "unchanged");
-        break;
-      case Kind::kSkipped:
-        context_.warn(change.reason);
-        break;
-      case Kind::kRefused:
-        throw refused(change.reason);
-      case Kind::kOutOfScope:
-        break;
-    }
-    return false;
-  }
-
-  // False after a conflict: somebody else changed the object, and it has been read again.
-  Task<bool> write(Workload& workload) {
-    if (context_.dry_run() == cli::DryRun::kClient) {
-      print(workload, wish_.value ? "pinned" : "unpinned");
-      co_return true;
-    }
-    auto ns = kube::namespace_of(workload.object);
-    auto name = kube::name_of(workload.object);
-    Json patch = cni::pin_patch(workload, wish_);
-    auto answer = co_await client_.patch(*workload.resource, ns, name, kube::PatchType::kMerge,
-                                         std::move(patch));
-    if (answer.conflict()) {
-      auto again = co_await client_.get(*workload.resource, ns, name);
-      workload.object = kube::body_or_throw(std::move(again));
-      co_return false;
-    }
-    workload.object = kube::body_or_throw(std::move(answer));
-    print(workload, wish_.value ? "pinned" : "unpinned");
-    if (cni::has_custom_owner(workload.object)) {
-      const Json& owner = kube::controller_of(workload.object);
-      context_.warn(fmt::format("{} belongs to {} {}, which may put this back", workload.place(),
-                                kube::text_at(owner, "/kind"), kube::text_at(owner, "/name")));
-    }
-    co_return true;
-  }
-
-  void print(const Workload& workload, const std::string& what) {
-    auto detail = what == "pinned" ? wish_.key + "=" + *wish_.value : "";
-    context_.results().done(*workload.resource, kube::namespace_of(workload.object),
-                            kube::name_of(workload.object), what, detail, workload.object);
-  }
-
-  cli::Context& context_;
-  kube::Client client_;
-  const PinWish& wish_;
-};
-
-Task<> name_bare_pods(cli::Context& context) {
-  const auto& config = context.config();
-  bool one = in_one_namespace(context);
-  std::string ns = one ? config.namespace_ : "";
-  auto pods = co_await cni::read_pods(context.client(), ns, "");
-  std::vector<std::string> names;
-  for (const auto& pod : pods) {
-    auto its_ns = kube::namespace_of(pod);
-    bool excluded = !one && excluded_by_default(its_ns);
-    if (excluded || !cni::is_bare(pod) || cni::finished(pod) || cni::on_host_network(pod)) continue;
-    names.push_back("pod/" + kube::name_of(pod) + " in namespace " + its_ns);
-  }
-  if (names.empty()) co_return;
-  context.warn(fmt::format(
-      "not pinned, since the nodeSelector of a pod that exists cannot be changed: {}; 'kubectl cni "
-      "evict --recreate-bare-pods' moves them",
-      some_of(names)));
-}
+constexpr int kMaxLooks = 5;
 
 // Also those that an earlier, interrupted run had patched are waited for; what was broken before
 // the migration is not: it would never come.
-void leave_those_to_wait_for(cli::Context& context, Scope& scope) {
+std::vector<Workload> those_to_wait_for(cli::Context& context, const Scope& scope) {
   std::vector<std::string> broken;
-  std::erase_if(scope.workloads, [&](const Workload& workload) {
-    if (cni::plan_pin(workload, scope.wish).kind != Kind::kUnchanged) return true;
+  std::vector<Workload> wanted;
+  for (const auto& workload : scope.workloads) {
+    if (cni::plan_pin(workload, scope.wish).kind != Kind::kUnchanged) continue;
     const Json& annotations = kube::at(workload.object, "/metadata/annotations");
-    if (!annotations.contains(cni::kNotReadyBeforeAnnotation)) return false;
-    broken.push_back(workload.place());
-    return true;
-  });
-  if (broken.empty()) return;
-  context.warn(fmt::format("not waited for, since not ready before the migration either: {}",
-                           some_of(broken)));
+    if (annotations.contains(cni::kNotReadyBeforeAnnotation)) {
+      broken.push_back(workload.place());
+    } else {
+      wanted.push_back(workload);
+    }
+  }
+  if (!broken.empty()) {
+    context.warn(fmt::format("not waited for, since not ready before the migration either: {}",
+                             some_of(broken)));
+  }
+  return wanted;
+}
+
+// What was created between the plan and the writes, by somebody who knew nothing of the pin.
+Task<> pin_latecomers(cli::Context& context, Pinner& pinner, Scope& scope) {
+  for (int look = 0; look < kMaxLooks; ++look) {
+    auto now = co_await read_all(context);
+    std::set<std::string> known;
+    for (const auto& workload : scope.workloads) known.insert(kube::uid_of(workload.object));
+    std::erase_if(now, [&](const Workload& workload) {
+      return known.contains(kube::uid_of(workload.object)) ||
+             !cni::plan_pin(workload, scope.wish).writes();
+    });
+    if (now.empty()) co_return;
+    co_await pinner.pin_all(now);
+    std::move(now.begin(), now.end(), std::back_inserter(scope.workloads));
+  }
+}
+
+// Trap 22.
+Task<> unpin_replica_set(cli::Context& context, const cni::OldReplicaSet& old,
+                         const std::string& key) {
+  const Json& set = *old.object;
+  auto ns = kube::namespace_of(set), name = kube::name_of(set);
+  kube::Answer answer;
+  if (old.duplicate) {
+    kube::DeleteOptions options;
+    options.uid = kube::uid_of(set);
+    options.resource_version = kube::text_at(set, "/metadata/resourceVersion");
+    answer = co_await context.client().remove(kube::kReplicaSets, ns, name, options);
+  } else {
+    Json patch = cni::unpin_history_patch(set, key);
+    answer = co_await context.client().patch(kube::kReplicaSets, ns, name, kube::PatchType::kMerge,
+                                             std::move(patch));
+  }
+  // Whoever changed it meanwhile may have scaled it up: the next run looks at it again.
+  if (answer.conflict() || answer.not_found()) co_return;
+  kube::body_or_throw(std::move(answer));
+  context.results().done(
+      kube::kReplicaSets, ns, name, old.duplicate ? "deleted" : "unpinned",
+      old.duplicate ? "scaled down, the same as another without the pin" : "scaled down");
+}
+
+Task<> unpin_history_of(cli::Context& context, const Workload& deployment, const std::string& key,
+                        const std::vector<const Json*>& sets) {
+  try {
+    for (const auto& old : cni::pinned_history(deployment.object, sets, key)) {
+      co_await unpin_replica_set(context, old, key);
+    }
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    context.report(error);
+  }
+}
+
+Task<> name_controller_revisions(cli::Context& context, const Scope& scope) {
+  kube::Query query;
+  query.resource = &kube::kControllerRevisions;
+  query.ns = scope.ns;
+  auto revisions = co_await context.client().list(query);
+  std::set<std::string> unpinned;
+  for (const auto& workload : scope.workloads) {
+    if (!cni::plan_pin(workload, scope.wish).writes())
+      unpinned.insert(kube::uid_of(workload.object));
+  }
+  std::vector<std::string> names;
+  for (const auto& revision : revisions.items) {
+    if (!unpinned.contains(kube::text_at(kube::controller_of(revision), "/uid"))) continue;
+    if (cni::revision_selects(revision, scope.wish.key)) {
+      names.push_back(kube::name_of(revision) + " in namespace " + kube::namespace_of(revision));
+    }
+  }
+  if (names.empty()) co_return;
+  context.warn(fmt::format(
+      "a 'kubectl rollout undo' would bring the pin back from these ControllerRevisions, which "
+      "cannot be changed and go with revisionHistoryLimit: {}",
+      some_of(names)));
+}
+
+Task<> unpin_history(cli::Context& context, const Scope& scope) {
+  if (scope.wish.value || scope.wish.cni_itself) co_return;
+  std::set<std::string> ours;
+  for (const auto& workload : scope.workloads) ours.insert(kube::uid_of(workload.object));
+  kube::Query query;
+  query.resource = &kube::kDeployments;
+  query.ns = scope.ns;
+  auto deployments = co_await context.client().list(query);
+  auto now = co_await cni::Neighbourhood::read(context.client(), scope.ns);
+  for (auto& object : deployments.items) {
+    if (!ours.contains(kube::uid_of(object))) continue;
+    Workload deployment{&kube::kDeployments, std::move(object)};
+    auto around = now.around(deployment);
+    co_await unpin_history_of(context, deployment, scope.wish.key, around.replica_sets);
+  }
+  co_await name_controller_revisions(context, scope);
+}
+
+Task<> wait_for_all(cli::Context& context, const Scope& scope) {
+  if (!context.flags().flag("wait")) co_return;
+  std::function<void(const std::string&)> progress = [&context](const std::string& missing) {
+    context.waiting(missing);
+  };
+  auto wanted = those_to_wait_for(context, scope);
+  co_await cni::wait_for_rollouts(context.client().until(context.deadline()), std::move(wanted),
+                                  progress);
 }
 
 }  // namespace
 
 Task<> apply(cli::Context& context, Scope scope) {
-  Pinner pinner(context, scope.wish);
-  std::vector<Task<>> tasks;
-  for (auto& workload : scope.workloads) tasks.push_back(pinner.pin_or_report(workload));
-  co_await all(std::move(tasks));
-  bool whole = !scope.wish.named && !scope.wish.cni_itself && scope.wish.value &&
-               context.flags().text("selector").empty();
-  if (whole) co_await name_bare_pods(context);
-  if (!context.flags().flag("wait") || context.dry_run() != cli::DryRun::kNone) co_return;
-  leave_those_to_wait_for(context, scope);
-  std::function<void(const std::string&)> progress = [&context](const std::string& missing) {
-    context.waiting(missing);
-  };
-  co_await cni::wait_for_rollouts(context.client().until(context.deadline()),
-                                  std::move(scope.workloads), progress);
+  bool real = context.dry_run() == cli::DryRun::kNone;
+  if (context.flags().flag("recreate-bare-pods")) {
+    co_await cli::mend_and_tell(context, context.client().until(context.deadline()));
+  }
+  Pinner pinner(context, scope);
+  co_await pinner.pin_all(scope.workloads);
+  if (real && scope.whole) co_await pin_latecomers(context, pinner, scope);
+  if (!scope.wish.cni_itself) co_await treat_pods(context, scope);
+  if (real) {
+    co_await wait_for_all(context, scope);
+    co_await unpin_history(context, scope);
+    co_await pinner.look_again();
+  }
+  auto summary = pinner.summary();
+  if (!summary.empty()) context.note(summary);
 }
 
 }  // namespace kcni::pin

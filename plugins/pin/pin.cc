@@ -26,7 +26,22 @@ void add_flags(cxxopts::OptionAdder& add) {
       cxxopts::value<std::string>(), "FILE");
   add("select", "With -f: which object, instead of the Cilium agent's DaemonSet; repeatable",
       cxxopts::value<std::vector<std::string>>(), "KIND/NAME");
+  add("in-place", "Restart nothing: only pods that start later are pinned (or not any more)",
+      cxxopts::value<bool>());
+  add("rollout", "Change the template and let the pods roll, wherever they are",
+      cxxopts::value<bool>());
+  add("max-concurrent-rollouts", "Begin a rollout only while fewer than N are under way; 0: all",
+      cxxopts::value<std::string>()->default_value("0"), "N");
   add("wait", "Wait until the rollouts are complete", cxxopts::value<bool>());
+  add("managed",
+      "What an operator, Argo CD, Flux or Helm looks after: patch (and look again) or skip",
+      cxxopts::value<std::string>()->default_value("patch"), "MODE");
+  add("recreate-bare-pods", "Also bare Pods: backed up, deleted and created anew",
+      cxxopts::value<bool>());
+  add("evict", "Evict the pods of standalone ReplicaSets and ReplicationControllers that must move",
+      cxxopts::value<bool>());
+  add("diff", "Show what changes, as diff -u does; with --dry-run nothing else happens",
+      cxxopts::value<bool>());
   add("overwrite", "Replace another value of the key in a nodeSelector", cxxopts::value<bool>());
   add("include-host-network", "Also workloads on the host network", cxxopts::value<bool>());
   add("force", "Go on where a safety rule refuses; the refusal names what would happen",
@@ -70,16 +85,20 @@ cli::Command pin_command() {
       "CronJobs and standalone ReplicaSets and ReplicationControllers. Without names: those of "
       "all\n"
       "namespaces but kube-system and kube-flannel, or of -n. A CNI's DaemonSet is pinned only by\n"
-      "--cni. Changing a template rolls the pods anew. --remove takes off what pin put on, and "
-      "puts\n"
-      "back what it replaced. With -f it is a filter from manifest to manifest and needs no "
-      "server.";
+      "--cni, or by its name.\n"
+      "A pod restarts only if it has to move: where all pods are on nodes that the pin allows, it\n"
+      "is set in place (a Deployment's ReplicaSet gets the same template while it is paused, a\n"
+      "StatefulSet or DaemonSet waits with OnDelete). --remove takes off what pin put on, puts "
+      "back\n"
+      "what it replaced, and rolls only what was born with the pin. --in-place and --rollout say\n"
+      "otherwise. With -f it is a filter from manifest to manifest and needs no server.";
   command.examples =
       "  {} --to flannel --wait                # all workloads stay on flannel's nodes\n"
+      "  {} --to flannel --dry-run --diff      # what would change\n"
       "  {} --cni flannel --to flannel         # and so does flannel\n"
       "  {} -f cilium.yaml --to cilium | kubectl apply -f -\n"
       "  {} deployment/web -n shop --to flannel --dry-run\n"
-      "  {} --remove --wait\n";
+      "  {} --remove --rollout --wait          # and move with that\n";
   command.default_timeout = "10m";
   command.add_flags = add_flags;
   command.run = [](cli::Context& context) {

@@ -13,6 +13,12 @@ using kube::Json;
 
 namespace {
 
+bool skips_managed(const std::string& value) {
+  if (value == "skip") return true;
+  if (value == "patch") return false;
+  throw wrong_usage(fmt::format("--managed is patch or skip, not \"{}\"", value));
+}
+
 cni::PinWish wish_from(const cli::Context& context) {
   const auto& flags = context.flags();
   cni::PinWish wish;
@@ -24,6 +30,11 @@ cni::PinWish wish_from(const cli::Context& context) {
   wish.named = !context.args().empty();
   wish.cni_itself = flags.given("cni");
   wish.daemonsets = cli::named_daemonsets(context);
+  wish.skip_managed = skips_managed(flags.text("managed"));
+  bool in_place = flags.flag("in-place"), rollout = flags.flag("rollout");
+  if (in_place && rollout) throw wrong_usage("--in-place and --rollout exclude each other");
+  if (in_place) wish.way = cni::PinWish::Way::kInPlace;
+  if (rollout) wish.way = cni::PinWish::Way::kRollout;
   if (wish.value.has_value() == flags.flag("remove")) {
     throw wrong_usage("say either --to VALUE or --remove");
   }
@@ -85,6 +96,19 @@ Task<std::vector<Workload>> read_cni(cli::Context& context) {
                   cni::name_of(cni)));
 }
 
+// Where the pods of these are; "": in more than one namespace.
+std::string namespace_of_all(const std::vector<Workload>& workloads) {
+  std::string ns;
+  for (const auto& workload : workloads) {
+    auto its = kube::namespace_of(workload.object);
+    if (!ns.empty() && ns != its) return "";
+    ns = its;
+  }
+  return ns;
+}
+
+}  // namespace
+
 Task<std::vector<Workload>> read_all(cli::Context& context) {
   const auto& config = context.config();
   bool one = in_one_namespace(context);
@@ -98,8 +122,6 @@ Task<std::vector<Workload>> read_all(cli::Context& context) {
   }
   co_return workloads;
 }
-
-}  // namespace
 
 bool in_one_namespace(cli::Context& context) {
   return context.config().namespace_given && !context.flags().flag("all-namespaces");
@@ -123,7 +145,12 @@ Task<Scope> read_scope(cli::Context& context) {
     scope.workloads = co_await read_cni(context);
   } else {
     scope.workloads = co_await read_all(context);
+    scope.whole = !selected;
   }
+  bool by_name = named || scope.wish.cni_itself;
+  scope.ns = by_name                     ? namespace_of_all(scope.workloads)
+             : in_one_namespace(context) ? context.config().namespace_
+                                         : "";
   co_return scope;
 }
 

@@ -16,7 +16,8 @@ selector() { kubectl -n "$1" get "$2" -o jsonpath='{.spec.template.spec.nodeSele
 @test "pin twice: the second run changes nothing and sends no PATCH" {
   cni label --all --to flannel
   run_cni 0 pin --to flannel --wait
-  contains "$output" 'deployment.apps/web pinned (cni=flannel)'
+  contains "$output" 'deployment.apps/web pinned (cni=flannel, in place)'
+  contains "$errors" 'summary: '
   contains "$output" 'cronjob.batch/backup pinned (cni=flannel)'
   before=$(audit_count patch)
   run_cni 0 pin --to flannel
@@ -37,9 +38,122 @@ selector() { kubectl -n "$1" get "$2" -o jsonpath='{.spec.template.spec.nodeSele
   kubectl -n kube-flannel delete deployment guest
 }
 
-@test "a CNI's DaemonSet named as a workload is refused" {
+uids() { kubectl get pods -A -o json | jq -r '.items[] | "\(.metadata.namespace)/\(.metadata.name) \(.metadata.uid)"' | sort; }
+specs() { # of all workloads, ReplicaSets included
+  kubectl get deployments,replicasets,statefulsets,daemonsets,cronjobs -A -o json |
+    jq -S '[.items[] | {k: .kind, n: .metadata.name, s: .spec, a: (.metadata.annotations // {} | with_entries(select(.key | startswith("kubectl-cni/"))))}] | sort_by(.k, .n)'
+}
+
+@test "where pods may stay nothing is restarted, and taking it off leaves everything as it was" {
+  cni label --all --to flannel
+  rollouts_done shop
+  specs >"$BATS_TEST_TMPDIR/specs"
+  uids >"$BATS_TEST_TMPDIR/uids"
+  run_cni 0 pin --to flannel --wait
+  contains "$output" 'statefulset.apps/db pinned (cni=flannel, in place)'
+  contains "$output" 'daemonset.apps/log-agent pinned (cni=flannel, in place)'
+  [ "$(kubectl -n shop get deployment web -o jsonpath='{.spec.paused}')" = '' ]
+  [ "$(kubectl -n data get statefulset db -o jsonpath='{.spec.updateStrategy.type}')" = OnDelete ]
+  run_cni 0 pin --remove --in-place
+  contains "$output" 'deployment.apps/web unpinned (in place)'
+  contains "$errors" 'ControllerRevisions'
+  specs | diff "$BATS_TEST_TMPDIR/specs" -
+  uids | diff "$BATS_TEST_TMPDIR/uids" -
+}
+
+@test "a pod that starts later carries the pin; what was born with it is rolled, and only that" {
+  cni label --all --to flannel
+  run_cni 0 pin --to flannel
+  kubectl -n data delete pod db-0
+  kubectl -n data wait pod/db-0 --for=condition=Ready --timeout=60s
+  [ "$(kubectl -n data get pod db-0 -o jsonpath='{.spec.nodeSelector.cni}')" = flannel ]
+  kept=$(kubectl -n data get pod db-1 -o jsonpath='{.metadata.uid}')
+  run_cni 4 pin statefulset/db -n data --remove --in-place
+  contains "$errors" 'keeps updateStrategy OnDelete'
+  run_cni 0 pin statefulset/db -n data --remove --wait
+  [ "$(kubectl -n data get statefulset db -o jsonpath='{.spec.updateStrategy.type}')" = RollingUpdate ]
+  kubectl -n data rollout status statefulset/db --timeout=60s
+  [ "$(kubectl -n data get pod db-0 -o jsonpath='{.spec.nodeSelector.cni}')" = '' ]
+  [ "$(kubectl -n data get pod db-1 -o jsonpath='{.metadata.uid}')" = "$kept" ]
+}
+
+@test "a pod on a node that the pin excludes makes it a rollout" {
+  cni label --workers --to flannel
+  node=$(kubectl -n shop get pods -l app=web -o jsonpath='{.items[0].spec.nodeName}')
+  cni label "$node" --to none
+  run_cni 4 pin daemonset/log-agent -n ops --to flannel --in-place
+  one_error_line 'cannot be pinned in place' '--rollout'
+  run_cni 0 pin deployment/web -n shop --to flannel --max-concurrent-rollouts 1
+  contains "$output" 'pinned (cni=flannel, rolling)'
+  [ -z "$(kubectl -n shop get pods -l app=web -o json | jq -r --arg node "$node" '.items[] | select(.spec.nodeName == $node and .metadata.deletionTimestamp == null) | .metadata.name')" ]
+}
+
+@test "a rolled-back pin leaves no pinned ReplicaSet behind (trap 22)" {
+  cni label --all --to flannel
+  run_cni 0 pin deployment/web -n shop --to flannel --rollout --wait
+  run_cni 0 pin deployment/web -n shop --remove --rollout --wait
+  contains "$output" 'deleted (scaled down'
+  [ -z "$(kubectl -n shop get replicasets -o json | jq -r '.items[] | select(.spec.template.spec.nodeSelector.cni) | .metadata.name')" ]
+}
+
+@test "no node with the label: refused, nothing is changed" {
+  run_cni 4 pin --to flannel
+  one_error_line 'no node is labelled cni=flannel' --force
+  [ "$(selector shop deployment/web)" = '' ]
+}
+
+@test "bare and scheduling-gated pods: named, or made anew with the pin and without it" {
+  kubectl create namespace bare
+  printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s","labels":{"a":"b"}},"spec":{%s"containers":[{"name":"c","image":"pause"}]}}' \
+    gated '"schedulingGates":[{"name":"example.com/later"}],' | kubectl -n bare create -f -
+  printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"lone","labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"pause"}]}}' | kubectl -n bare create -f -
+  kubectl -n bare wait pod/lone --for=condition=Ready --timeout=60s
+  cni label --all --to flannel
+  run_cni 0 pin -n bare --to flannel
+  contains "$output" 'pod/gated pinned (cni=flannel)'
+  contains "$errors" 'pod/lone in namespace bare'
+  run_cni 0 pin -n bare --to flannel --recreate-bare-pods
+  contains "$output" 'pod/lone recreated (cni=flannel)'
+  [ "$(kubectl -n bare get pod lone -o jsonpath='{.spec.nodeSelector.cni}{.metadata.labels.a}')" = flannelb ]
+  run_cni 0 pin -n bare --to flannel --recreate-bare-pods
+  lacks "$output" recreated
+  run_cni 0 pin -n bare --remove
+  contains "$errors" 'still pinned'
+  contains "$errors" 'pod/gated in namespace bare'
+  run_cni 0 pin -n bare --remove --recreate-bare-pods
+  [ "$(kubectl -n bare get pod lone -o jsonpath='{.spec.nodeSelector.cni}')" = '' ]
+  [ -z "$(kubectl -n bare get secrets -o name)" ]
+  kubectl delete namespace bare --wait=false
+}
+
+@test "what is to change is shown by --diff, and nothing else of the object" {
+  cni label --all --to flannel
+  run_cni 0 pin deployment/web -n shop --to flannel --dry-run --diff
+  contains "$output" '+      nodeSelector:'
+  contains "$output" '+        cni: flannel'
+  lacks "$output" containers
+  contains "$output" 'deployment.apps/web pinned (cni=flannel, in place) (dry run)'
+  run_cni 0 pin --to flannel --dry-run=server
+  contains "$output" '(server dry run)'
+  [ "$(selector shop deployment/web)" = '' ]
+}
+
+@test "own affinity against the pin is named" {
+  cni label --all --to flannel
+  kubectl -n shop create deployment picky --image=pause --replicas=0
+  kubectl -n shop patch deployment picky --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"no-such"}}}}}'
+  run_cni 4 pin deployment/picky -n shop --to flannel
+  one_error_line 'deployment.apps/picky' 'would fit no node'
+  kubectl -n shop delete deployment picky
+}
+
+@test "a CNI's DaemonSet is pinned by its name, when no node loses it" {
+  cni label w1 --to flannel
   run_cni 4 pin daemonset/kube-flannel-ds -n kube-flannel --to flannel
-  one_error_line '--cni'
+  one_error_line 'node/w2' 'label the nodes first'
+  cni label --all --to flannel
+  run_cni 0 pin daemonset/kube-flannel-ds -n kube-flannel --to flannel
+  run_cni 0 pin daemonset/kube-flannel-ds -n kube-flannel --remove
 }
 
 @test "a CNI that nodes would lose is not pinned (trap 21)" {
@@ -48,7 +162,7 @@ selector() { kubectl -n "$1" get "$2" -o jsonpath='{.spec.template.spec.nodeSele
   [ -z "$(kubectl -n kube-flannel get ds kube-flannel-ds -o jsonpath='{.spec.template.spec.nodeSelector.cni}')" ]
   cni label --all --to flannel
   run_cni 0 pin --cni flannel --to flannel --wait
-  contains "$output" 'daemonset.apps/kube-flannel-ds pinned (cni=flannel)'
+  contains "$output" 'daemonset.apps/kube-flannel-ds pinned (cni=flannel, in place)'
 }
 
 @test "pin --remove takes off what pin put on and leaves a user's own" {
@@ -67,9 +181,12 @@ selector() { kubectl -n "$1" get "$2" -o jsonpath='{.spec.template.spec.nodeSele
 @test "another value of the key is refused, replaced with --overwrite and put back by --remove" {
   kubectl -n shop patch deployment worker --type merge \
     -p '{"spec":{"paused":true,"template":{"spec":{"nodeSelector":{"cni":"mine"}}}}}'
+  cni label --all --to flannel
   run_cni 4 pin deployment/worker -n shop --to flannel
   one_error_line 'cni=mine' --overwrite
-  run_cni 0 pin deployment/worker -n shop --to flannel --overwrite
+  run_cni 4 pin deployment/worker -n shop --to flannel --overwrite
+  one_error_line 'deployment.apps/worker' 'paused with a change that was not rolled out'
+  run_cni 0 pin deployment/worker -n shop --to flannel --overwrite --rollout
   run_cni 0 pin deployment/worker -n shop --remove
   [ "$(selector shop deployment/worker)" = '{"cni":"mine"}' ]
   kubectl -n shop patch deployment worker --type merge \

@@ -91,20 +91,44 @@ TEST_CASE("pin: the host network and what was broken before are left alone, unle
   CHECK(plan_pin(broken, wish).kind == Kind::kSet);
 }
 
-TEST_CASE("pin: a ReplicaSet of a Deployment and a CNI are out of scope, refused when named") {
+TEST_CASE("pin: a ReplicaSet of a Deployment is out of scope, refused when named") {
   Workload owned = deployment();
   owned.resource = &kcni::kube::kReplicaSets;
   owned.object["metadata"]["ownerReferences"] = Json::array(
       {{{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"name", "web"}, {"controller", true}}});
+  CHECK(plan_pin(owned, to("flannel")).kind == Kind::kOutOfScope);
+  auto wish = to("flannel");
+  wish.named = true;
+  CHECK(plan_pin(owned, wish).kind == Kind::kRefused);
+}
+
+TEST_CASE("pin: a CNI's DaemonSet is pinned only on purpose") {
   Workload flannel = deployment();
   flannel.resource = &kcni::kube::kDaemonSets;
   flannel.object["spec"]["template"]["metadata"]["labels"]["app"] = "flannel";
-  for (const auto& workload : {owned, flannel}) {
-    CHECK(plan_pin(workload, to("flannel")).kind == Kind::kOutOfScope);
-    auto wish = to("flannel");
-    wish.named = true;
-    CHECK(plan_pin(workload, wish).kind == Kind::kRefused);
-  }
+  CHECK(plan_pin(flannel, to("flannel")).kind == Kind::kOutOfScope);
+  auto wish = to("flannel");
+  wish.named = true;
+  CHECK(plan_pin(flannel, wish).kind == Kind::kSet);
+}
+
+TEST_CASE("pin: only a Job that never started takes another template") {
+  auto suspended = deployment();
+  suspended.resource = &kcni::kube::kJobs;
+  suspended.object["spec"]["suspend"] = true;
+  CHECK(plan_pin(suspended, to("flannel")).kind == Kind::kSet);
+  suspended.object["status"]["startTime"] = "2026-01-01T00:00:00Z";
+  CHECK(plan_pin(suspended, to("flannel")).kind == Kind::kSkipped);
+}
+
+TEST_CASE("pin: --managed=skip leaves alone what others look after") {
+  auto helm = deployment();
+  helm.object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm";
+  CHECK(plan_pin(helm, to("flannel")).kind == Kind::kSet);
+  auto wish = to("flannel");
+  wish.skip_managed = true;
+  CHECK(plan_pin(helm, wish).kind == Kind::kSkipped);
+  CHECK(plan_pin(deployment(), wish).kind == Kind::kSet);
 }
 
 TEST_CASE("pin: a Job's template cannot be changed") {

@@ -1,0 +1,251 @@
+#include "common/cni/in_place.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/cni/names.h"
+#include "common/cni/pods.h"
+#include "common/cni/scheduling.h"
+
+namespace kcni::cni {
+
+using kube::at;
+using kube::Json;
+using kube::number_at;
+using kube::text_at;
+
+namespace {
+
+constexpr const char* kTemplateHash = "pod-template-hash";
+constexpr const char* kStrategy = "/spec/updateStrategy";
+
+bool observed(const Json& object) {
+  return number_at(object, "/status/observedGeneration") >=
+         number_at(object, "/metadata/generation");
+}
+
+bool on_delete(const Json& object) {
+  return text_at(object, "/spec/updateStrategy/type") == "OnDelete";
+}
+
+Json spec_with_pin(const Workload& workload, const PinWish& wish) {
+  Json spec = pod_spec_of(workload);
+  if (wish.value) spec["nodeSelector"][wish.key] = *wish.value;
+  return spec;
+}
+
+const Json* node_of_pod(const Json& pod, const Surroundings& around) {
+  auto name = node_of(pod);
+  auto found = std::find_if(around.nodes.begin(), around.nodes.end(),
+                            [&](const Json* node) { return kube::name_of(*node) == name; });
+  return found == around.nodes.end() ? nullptr : *found;
+}
+
+// One that has no node yet moves nowhere.
+bool must_move(const Json& pod, const Json& spec, const Surroundings& around) {
+  if (node_of(pod).empty()) return false;
+  const Json* node = node_of_pod(pod, around);
+  return !node || !may_run_on(spec, *node);
+}
+
+bool any_must_move(const Workload& workload, const PinWish& wish, const Surroundings& around) {
+  Json spec = spec_with_pin(workload, wish);
+  return std::any_of(around.pods.begin(), around.pods.end(), [&](const Json* pod) {
+    return wish.value ? must_move(*pod, spec, around) : selects_key(at(*pod, "/spec"), wish.key);
+  });
+}
+
+PinDecision plainly(PinWay way) {
+  PinDecision decision;
+  decision.way = way;
+  return decision;
+}
+
+PinDecision refuse(std::string why, bool may_settle) {
+  return {PinWay::kInPlace, std::move(why), may_settle, false};
+}
+
+PinDecision not_observed() {
+  return {PinWay::kInPlace, "its controller has not seen its last change yet", true, true};
+}
+
+PinDecision deployment_in_place(const Json& object, const PinWish& wish,
+                                const Surroundings& around) {
+  bool paused = kube::flag_at(object, "/spec/paused");
+  if (!observed(object)) return not_observed();
+  if (number_at(object, "/status/updatedReplicas") != number_at(object, "/status/replicas")) {
+    // Nothing rolls while its user has it paused, and no pod has the pin.
+    if (paused && !wish.value && wish.way == PinWish::Way::kAuto) return plainly(PinWay::kTemplate);
+    return paused ? refuse("it is paused with a change that was not rolled out", false)
+                  : refuse("a rollout is under way", true);
+  }
+  if (!only_live_replica_set(around)) return refuse("several of its ReplicaSets have pods", true);
+  return plainly(PinWay::kInPlace);
+}
+
+PinDecision statefulset_in_place(const Json& object) {
+  long partition = number_at(object, "/spec/updateStrategy/rollingUpdate/partition");
+  if (partition > 0) {
+    return refuse(
+        fmt::format("its partition is {}, and OnDelete would void that canary", partition), false);
+  }
+  if (!observed(object)) return not_observed();
+  if (text_at(object, "/status/currentRevision") != text_at(object, "/status/updateRevision")) {
+    return refuse("a rollout is under way (currentRevision is not updateRevision)", true);
+  }
+  return plainly(PinWay::kInPlace);
+}
+
+PinDecision daemonset_in_place(const Workload& workload, const PinWish& wish,
+                               const Surroundings& around) {
+  if (wish.value && any_must_move(workload, wish, around)) {
+    return refuse("it has pods on nodes that the pin excludes, where its controller deletes them",
+                  false);
+  }
+  if (!observed(workload.object)) return not_observed();
+  if (!all_updated(workload)) return refuse("a rollout is under way", true);
+  return plainly(PinWay::kInPlace);
+}
+
+Json strategy_on_delete() {
+  return {{"type", "OnDelete"}, {"rollingUpdate", nullptr}};
+}
+
+void put_back(Json& patch, const Json& object) {
+  Json memory = remembered(object);
+  if (memory.is_null()) return;
+  patch["metadata"]["annotations"][kInPlaceAnnotation] = nullptr;
+  for (const auto& [field, value] : memory.items()) {
+    patch["spec"][field] = field == "paused" && value == false ? Json() : value;
+  }
+}
+
+// A merge patch leaves what it does not name, so an absent key has to be named.
+void copy_annotation(Json& patch, const Json& from, const char* key) {
+  auto value = kube::annotation_of(from, key);
+  patch["metadata"]["annotations"][key] = value.empty() ? Json() : Json(value);
+}
+
+}  // namespace
+
+bool all_updated(const Workload& workload) {
+  const Json& object = workload.object;
+  if (!observed(object)) return false;
+  if (workload.resource == &kube::kDaemonSets) {
+    return number_at(object, "/status/updatedNumberScheduled") >=
+           number_at(object, "/status/desiredNumberScheduled");
+  }
+  return number_at(object, "/status/updatedReplicas") == number_at(object, "/status/replicas");
+}
+
+Json remembered(const Json& object) {
+  auto text = kube::annotation_of(object, kInPlaceAnnotation);
+  if (text.empty()) return nullptr;
+  Json memory = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return memory.is_object() ? memory : Json::object();
+}
+
+const Json* only_live_replica_set(const Surroundings& around) {
+  const Json* live = nullptr;
+  for (const auto* set : around.replica_sets) {
+    if (number_at(*set, "/spec/replicas") == 0 && number_at(*set, "/status/replicas") == 0)
+      continue;
+    if (live) return nullptr;
+    live = set;
+  }
+  return live;
+}
+
+PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surroundings& around) {
+  const Json& object = workload.object;
+  const auto* kind = workload.resource;
+  bool rolls =
+      kind == &kube::kDeployments || kind == &kube::kStatefulSets || kind == &kube::kDaemonSets;
+  bool remembers = !remembered(object).is_null();
+  if (!rolls) return plainly(PinWay::kTemplate);
+  bool no_pods = around.pods.empty() && number_at(object, "/status/replicas") == 0;
+  if (no_pods || (on_delete(object) && !remembers)) return plainly(PinWay::kTemplate);
+  if (wish.way == PinWish::Way::kRollout) return plainly(PinWay::kRollout);
+  if (wish.way == PinWish::Way::kAuto && any_must_move(workload, wish, around)) {
+    return plainly(PinWay::kRollout);
+  }
+  if (remembers) return plainly(PinWay::kInPlace);
+  if (kind == &kube::kDeployments) return deployment_in_place(object, wish, around);
+  if (kind == &kube::kStatefulSets) return statefulset_in_place(object);
+  return daemonset_in_place(workload, wish, around);
+}
+
+std::string no_node_fits(const Workload& workload, const PinWish& wish,
+                         const Surroundings& around) {
+  if (!wish.value) return "";
+  Json spec = spec_with_pin(workload, wish);
+  auto name = text_at(spec, "/nodeName");
+  bool labelled = false;
+  for (const auto* node : around.nodes) {
+    if (kube::label_of(*node, wish.key) != *wish.value) continue;
+    labelled = true;
+    if (may_run_on(spec, *node) && (name.empty() || name == kube::name_of(*node))) return "";
+  }
+  if (!labelled) return "";  // said once for all
+  return fmt::format(
+      "{} would fit no node: none that is labelled {}={} suits its own nodeName, nodeSelector and "
+      "node affinity; change those, or say --force",
+      workload.place(), wish.key, *wish.value);
+}
+
+Json in_place_patch(const Workload& workload, const PinWish& wish) {
+  Json patch = pin_patch(workload, wish);
+  const Json& object = workload.object;
+  Json memory = remembered(object);
+  if (workload.resource == &kube::kDeployments) {
+    if (memory.is_null()) memory = {{"paused", kube::flag_at(object, "/spec/paused")}};
+    patch["spec"]["paused"] = true;
+  } else {
+    if (memory.is_null()) memory = {{"updateStrategy", at(object, kStrategy)}};
+    patch["spec"]["updateStrategy"] = strategy_on_delete();
+  }
+  patch["metadata"]["annotations"][kInPlaceAnnotation] = memory.dump();
+  return patch;
+}
+
+Json replica_set_patch(const Json& replica_set, const Json& deployment, const std::string& key) {
+  Json patch;
+  patch["metadata"]["uid"] = kube::uid_of(replica_set);
+  // The controller copies annotations there, and would bring them back with a rollback.
+  patch["metadata"]["annotations"][kInPlaceAnnotation] = nullptr;
+  copy_annotation(patch, deployment, kPinnedAnnotation);
+  copy_annotation(patch, deployment, kPinnedOverAnnotation);
+  const Json& selector = at(deployment, "/spec/template/spec/nodeSelector");
+  bool pinned = selector.is_object() && selector.contains(key);
+  patch["spec"]["template"]["spec"]["nodeSelector"][key] = pinned ? selector[key] : Json();
+  return patch;
+}
+
+bool same_but_for_pin(const Json& one_template, const Json& other_template,
+                      const std::string& key) {
+  auto stripped = [&key](Json text) {
+    if (!at(text, "/metadata/labels").is_null()) text["metadata"]["labels"].erase(kTemplateHash);
+    if (!at(text, "/spec/nodeSelector").is_null()) {
+      text["spec"]["nodeSelector"].erase(key);
+      if (text["spec"]["nodeSelector"].empty()) text["spec"].erase("nodeSelector");
+    }
+    return text;
+  };
+  return stripped(one_template) == stripped(other_template);
+}
+
+Json put_back_patch(const Json& object) {
+  Json patch;
+  patch["metadata"]["resourceVersion"] = text_at(object, "/metadata/resourceVersion");
+  put_back(patch, object);
+  return patch;
+}
+
+Json rollout_patch(const Workload& workload, const PinWish& wish) {
+  Json patch = pin_patch(workload, wish);
+  put_back(patch, workload.object);
+  return patch;
+}
+
+}  // namespace kcni::cni

@@ -1,0 +1,240 @@
+#include "plugins/pin/in_place.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "common/cni/neighbourhood.h"
+
+namespace kcni::pin {
+
+using cni::Workload;
+using kube::Json;
+
+namespace {
+
+// What a controller that is alive needs; it does nothing but compare.
+constexpr Milliseconds kControllersTime{60'000};
+constexpr int kMaxTries = 20;
+
+}  // namespace
+
+kube::Tracker& Trackers::of(const kube::Resource& resource) {
+  auto& tracker = trackers_[&resource];
+  if (!tracker) {
+    kube::Query query;
+    query.resource = &resource;
+    query.ns = ns_;
+    tracker = std::make_unique<kube::Tracker>(client_, query);
+    tracker->start();
+  }
+  return *tracker;
+}
+
+Deadline InPlace::soon() const {
+  auto left = context_.deadline().left();
+  return left && *left < kControllersTime ? context_.deadline() : Deadline::after(kControllersTime);
+}
+
+Task<> InPlace::reread(Workload& workload) {
+  auto answer = co_await client_.shielded().get(
+      *workload.resource, kube::namespace_of(workload.object), kube::name_of(workload.object));
+  workload.object = kube::body_or_throw(std::move(answer));
+}
+
+Task<bool> InPlace::pin(Workload& workload) {
+  auto safe = client_.shielded();
+  Json before = workload.object;
+  Json patch = cni::in_place_patch(workload, wish_);
+  auto answer = co_await safe.patch(*workload.resource, kube::namespace_of(before),
+                                    kube::name_of(before), kube::PatchType::kMerge, patch);
+  if (answer.conflict()) co_return false;
+  workload.object = kube::body_or_throw(std::move(answer));
+  if (context_.dry_run() == cli::DryRun::kServer) co_return true;
+  if (workload.resource != &kube::kDeployments) {
+    if (!wish_.value) co_await finish_other(workload);
+    co_return true;
+  }
+  std::optional<Error> trouble;
+  try {
+    co_await finish_deployment(workload);
+  } catch (const kube::ApiError& error) {
+    trouble = error;
+  } catch (const http::TransportError& error) {
+    throw failed(fmt::format("{} is left paused: {}; running this again goes on", workload.place(),
+                             error.what()));
+  }
+  if (!trouble) co_return true;
+  co_await take_back(workload, before);
+  throw Error(trouble->status(),
+              fmt::format("{} was left as it was: {}", workload.place(), trouble->what()));
+}
+
+Task<> InPlace::finish(Workload& workload) {
+  if (workload.resource == &kube::kDeployments) {
+    co_await finish_deployment(workload);
+  } else {
+    co_await finish_other(workload);
+  }
+}
+
+// The ReplicaSet's template is still the old one, so its controller finds the two equal again.
+Task<> InPlace::take_back(Workload& workload, const Json& before) {
+  for (int i = 0; i < kMaxTries; ++i) {
+    co_await reread(workload);
+    Json patch = cni::put_back_patch(workload.object);
+    const Json& old_selector = kube::at(before, "/spec/template/spec/nodeSelector");
+    bool had = old_selector.is_object() && old_selector.contains(wish_.key);
+    patch["spec"]["template"]["spec"]["nodeSelector"][wish_.key] =
+        had ? old_selector[wish_.key] : Json();
+    const Json& now = kube::at(workload.object, "/metadata/annotations");
+    const Json& then = kube::at(before, "/metadata/annotations");
+    for (const auto& [key, value] : now.items()) {
+      if (!key.starts_with("kubectl-cni/pinned")) continue;
+      patch["metadata"]["annotations"][key] =
+          then.is_object() && then.contains(key) ? then[key] : Json();
+    }
+    auto answer = co_await client_.shielded().patch(*workload.resource, kube::namespace_of(before),
+                                                    kube::name_of(before), kube::PatchType::kMerge,
+                                                    std::move(patch));
+    if (answer.conflict()) continue;
+    workload.object = kube::body_or_throw(std::move(answer));
+    co_return;
+  }
+  throw failed(workload.place() +
+               " is left paused, for somebody changes it all the time; run this again");
+}
+
+// Null when the Deployment's template was changed by somebody else while it was paused.
+Task<Json> InPlace::current_replica_set(const Workload& workload) {
+  auto sets = co_await cni::read_replica_sets(client_.shielded(), workload.object);
+  cni::Surroundings around;
+  for (const auto& set : sets) around.replica_sets.push_back(&set);
+  const Json* live = cni::only_live_replica_set(around);
+  bool same = live && cni::same_but_for_pin(kube::at(*live, "/spec/template"),
+                                            kube::at(workload.object, "/spec/template"), wish_.key);
+  co_return same ? *live : Json();
+}
+
+Task<> InPlace::align_replica_set(const Workload& workload, const Json& replica_set) {
+  auto answer = co_await client_.shielded().patch(
+      kube::kReplicaSets, kube::namespace_of(replica_set), kube::name_of(replica_set),
+      kube::PatchType::kMerge, cni::replica_set_patch(replica_set, workload.object, wish_.key));
+  kube::body_or_throw(std::move(answer));
+}
+
+Task<> InPlace::finish_deployment(Workload& workload) {
+  Json current = co_await current_replica_set(workload);
+  if (current.is_null()) {
+    context_.warn(workload.place() +
+                  " was changed by somebody else meanwhile: that change is rolled out now");
+    co_await put_back(workload);
+    co_return;
+  }
+  co_await align_replica_set(workload, current);
+  co_await wait_observed(workload, /*updated=*/true);
+  co_await put_back(workload);
+  co_await wait_observed(workload, /*updated=*/true);
+  co_await align_replica_set(workload, current);  // its controller copied our note there
+}
+
+Task<> InPlace::finish_other(Workload& workload) {
+  if (cni::remembered(workload.object).is_null()) co_return;
+  co_await wait_observed(workload, /*updated=*/false);
+  if (cni::all_updated(workload)) {
+    co_await put_back(workload);
+    co_return;
+  }
+  if (wish_.value) co_return;  // the pods are where they shall be; the strategy waits for them
+  throw refused(fmt::format(
+      "{} is unpinned but keeps updateStrategy OnDelete, for some of its pods were born with the "
+      "pin and would be restarted: 'kubectl cni pin --remove --rollout' does so",
+      workload.place()));
+}
+
+Task<> InPlace::put_back(Workload& workload) {
+  for (int i = 0; i < kMaxTries; ++i) {
+    auto answer = co_await client_.shielded().patch(
+        *workload.resource, kube::namespace_of(workload.object), kube::name_of(workload.object),
+        kube::PatchType::kMerge, cni::put_back_patch(workload.object));
+    if (!answer.conflict()) {
+      workload.object = kube::body_or_throw(std::move(answer));
+      co_return;
+    }
+    co_await reread(workload);
+    if (cni::remembered(workload.object).is_null()) co_return;  // another run did it
+  }
+  throw failed(workload.place() + " is changed by somebody else all the time; run this again");
+}
+
+// Until its controller has seen the object as it is now, and, if `updated`, finds all pods to be of
+// its template.
+Task<> InPlace::wait_observed(Workload& workload, bool updated) {
+  auto key = kube::key_of(workload.object);
+  auto uid = kube::uid_of(workload.object);
+  long generation = kube::number_at(workload.object, "/metadata/generation");
+  Json seen;
+  kube::Tracker::Condition condition = [&](const kube::Snapshot& snapshot) {
+    auto found = snapshot.find(key);
+    if (found == snapshot.end()) return false;
+    const Json& object = found->second;
+    if (kube::uid_of(object) != uid) return true;
+    if (kube::number_at(object, "/status/observedGeneration") < generation) return false;
+    if (updated && !cni::all_updated({workload.resource, object})) return false;
+    seen = object;
+    return true;
+  };
+  try {
+    co_await trackers_.of(*workload.resource)
+        .wait_until(condition, soon(), http::OnInterrupt::kGoOn);
+  } catch (const TimedOut&) {
+    bool paused = kube::flag_at(workload.object, "/spec/paused");
+    throw blocked(fmt::format(
+        "{}{}: its controller has not taken notice of the change; running this again goes on",
+        workload.place(), paused ? " is left paused" : ""));
+  }
+  if (seen.is_null()) throw failed(workload.place() + " was deleted meanwhile");
+  workload.object = std::move(seen);
+}
+
+Task<> InPlace::wait_seen(Workload& workload) {
+  auto key = kube::key_of(workload.object);
+  kube::Tracker::Condition seen = [&](const kube::Snapshot& snapshot) {
+    auto found = snapshot.find(key);
+    return found == snapshot.end() ||
+           kube::number_at(found->second, "/status/observedGeneration") >=
+               kube::number_at(workload.object, "/metadata/generation");
+  };
+  try {
+    co_await trackers_.of(*workload.resource).wait_until(seen, soon());
+  } catch (const TimedOut&) {
+    throw blocked(workload.place() + ": its controller does not take notice of its last change");
+  }
+  co_await reread(workload);
+}
+
+Task<> InPlace::wait_settled(Workload& workload, const std::string& why) {
+  context_.waiting(fmt::format("{}: {}", workload.place(), why));
+  auto key = kube::key_of(workload.object);
+  kube::Tracker::Condition condition = [&](const kube::Snapshot& snapshot) {
+    auto found = snapshot.find(key);
+    if (found == snapshot.end()) return true;
+    Workload now{workload.resource, found->second};
+    bool revisions = kube::text_at(now.object, "/status/currentRevision") ==
+                     kube::text_at(now.object, "/status/updateRevision");
+    bool single = workload.resource != &kube::kDeployments ||
+                  kube::number_at(now.object, "/status/replicas") ==
+                      kube::number_at(now.object, "/spec/replicas", 1);
+    return cni::all_updated(now) && single &&
+           (workload.resource != &kube::kStatefulSets || revisions);
+  };
+  try {
+    co_await trackers_.of(*workload.resource).wait_until(condition, context_.deadline());
+  } catch (const TimedOut&) {
+    throw blocked(fmt::format("{} could not be pinned in place within {}: {}", workload.place(),
+                              context_.timeout_text(), why));
+  }
+  co_await reread(workload);
+}
+
+}  // namespace kcni::pin

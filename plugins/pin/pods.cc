@@ -1,0 +1,217 @@
+// Pods that no template of a workload reaches.
+#include "common/cni/pods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+#include "common/cli/mending.h"
+#include "common/cni/evictor.h"
+#include "common/cni/names.h"
+#include "common/cni/neighbourhood.h"
+#include "common/cni/pods_recreate.h"
+#include "common/cni/scheduling.h"
+#include "plugins/pin/pin.h"
+
+namespace kcni::pin {
+
+using cni::Neighbourhood;
+using cni::Workload;
+using kube::Json;
+
+namespace {
+
+bool gated(const Json& pod) {
+  const Json& gates = kube::at(pod, "/spec/schedulingGates");
+  return gates.is_array() && !gates.empty();
+}
+
+std::string pin_of(const Json& pod, const std::string& key) {
+  const Json& selector = kube::at(pod, "/spec/nodeSelector");
+  return selector.is_object() ? selector.value(key, "") : "";
+}
+
+std::string place_of(const Json& pod) {
+  return "pod/" + kube::name_of(pod) + " in namespace " + kube::namespace_of(pod);
+}
+
+class Pods {
+ public:
+  Pods(cli::Context& context, const Scope& scope)
+      : context_(context),
+        client_(context.client()),
+        scope_(scope),
+        wish_(scope.wish),
+        tracker_(client_, all_pods()),
+        evictor_(client_, tracker_, options()) {}
+
+  Task<> treat() {
+    bool recreates = context_.flags().flag("recreate-bare-pods");
+    auto here = co_await Neighbourhood::read(client_, scope_.ns);
+    if (scope_.whole) {
+      for (const auto& pod : here.pods()) sort(pod);
+    }
+    find_standalone(here);
+    if (recreates || context_.flags().flag("evict")) tracker_.start();
+    std::vector<Task<>> tasks;
+    for (const auto* pod : gated_) tasks.push_back(reported(pin_gated(*pod)));
+    for (const auto* pod : bare_) {
+      if (recreates) tasks.push_back(reported(recreate(*pod)));
+    }
+    for (const auto* pod : movable_) {
+      if (context_.flags().flag("evict")) tasks.push_back(reported(evict(*pod)));
+    }
+    co_await all(std::move(tasks));
+    if (!recreates) name_bare();
+    if (!context_.flags().flag("evict")) name_movable();
+    name("its user chose the node of these pods, so they are left alone: {}", chosen_);
+    name(
+        "a nodeSelector may be added to a scheduling-gated pod, but not taken off, so delete "
+        "these yourself: {}",
+        stuck_);
+  }
+
+ private:
+  kube::Query all_pods() const {
+    kube::Query query;
+    query.resource = &kube::kPods;
+    query.ns = scope_.ns;
+    return query;
+  }
+
+  cni::EvictorOptions options() {
+    cni::EvictorOptions options;
+    options.deadline = context_.deadline();
+    options.timeout_text = context_.timeout_text();
+    options.key = wish_.key;
+    options.note = [this](const std::string& line) { context_.note(line); };
+    return options;
+  }
+
+  bool as_wished(const Json& pod) const {
+    return wish_.value ? pin_of(pod, wish_.key) == *wish_.value : !ours(pod);
+  }
+
+  bool ours(const Json& pod) const {
+    return kube::annotation_of(pod, cni::kPinnedAnnotation) == wish_.key &&
+           !pin_of(pod, wish_.key).empty();
+  }
+
+  void sort(const Json& pod) {
+    bool excluded = !in_one_namespace(context_) && excluded_by_default(kube::namespace_of(pod));
+    if (excluded || cni::finished(pod) || kube::terminating(pod) || cni::is_mirror(pod)) return;
+    if (cni::on_host_network(pod) && !wish_.include_host_network) return;
+    if (as_wished(pod)) return;
+    bool foreign = !pin_of(pod, wish_.key).empty() && !ours(pod);
+    if (gated(pod) && cni::node_of(pod).empty() && !cni::of_daemonset(pod)) {
+      bool addable = wish_.value && pin_of(pod, wish_.key).empty();
+      (addable ? gated_ : wish_.value && foreign ? chosen_ : stuck_).push_back(&pod);
+    } else if (cni::is_bare(pod)) {
+      (cni::node_chosen_by_user(pod) || foreign ? chosen_ : bare_).push_back(&pod);
+    }
+  }
+
+  // Their template changes no pod that exists.
+  void find_standalone(const Neighbourhood& here) {
+    for (const auto& workload : scope_.workloads) {
+      bool standalone = workload.resource == &kube::kReplicaSets ||
+                        workload.resource == &kube::kReplicationControllers;
+      if (!standalone || !kube::controller_of(workload.object).is_null()) continue;
+      if (cni::plan_pin(workload, wish_).kind != cni::PinChange::Kind::kUnchanged) continue;
+      auto around = here.around(workload);
+      for (const auto* pod : around.pods) {
+        if (must_move(*pod, workload, around)) movable_.push_back(pod);
+      }
+    }
+  }
+
+  bool must_move(const Json& pod, const Workload& workload, const cni::Surroundings& around) const {
+    if (!wish_.value) return cni::selects_key(kube::at(pod, "/spec"), wish_.key);
+    auto name = cni::node_of(pod);
+    if (name.empty()) return false;
+    return std::none_of(around.nodes.begin(), around.nodes.end(), [&](const Json* node) {
+      return kube::name_of(*node) == name && cni::may_run_on(cni::pod_spec_of(workload), *node);
+    });
+  }
+
+  Task<> reported(Task<> task) {
+    try {
+      co_await task;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      context_.report(error);
+    }
+  }
+
+  void print(const Json& pod, const std::string& what) {
+    auto detail = wish_.value && what != "evicted" ? wish_.key + "=" + *wish_.value : "";
+    context_.results().done(kube::kPods, kube::namespace_of(pod), kube::name_of(pod), what, detail,
+                            pod);
+  }
+
+  Task<> pin_gated(const Json& pod) {
+    if (context_.dry_run() != cli::DryRun::kClient) {
+      Json patch = {{"metadata", {{"annotations", {{cni::kPinnedAnnotation, wish_.key}}}}}};
+      patch["metadata"]["resourceVersion"] = kube::text_at(pod, "/metadata/resourceVersion");
+      patch["spec"]["nodeSelector"][wish_.key] = *wish_.value;
+      auto answer = co_await client_.patch(kube::kPods, kube::namespace_of(pod), kube::name_of(pod),
+                                           kube::PatchType::kMerge, std::move(patch));
+      kube::body_or_throw(std::move(answer));
+    }
+    print(pod, "pinned");
+  }
+
+  Task<> recreate(const Json& pod) {
+    Json made = co_await evictor_.recreate(pod, wish_.value);
+    print(made, "recreated");
+  }
+
+  Task<> evict(const Json& pod) {
+    co_await evictor_.evict(pod);
+    print(pod, "evicted");
+  }
+
+  void name(const char* text, const std::vector<const Json*>& pods) {
+    if (pods.empty()) return;
+    std::vector<std::string> names;
+    for (const auto* pod : pods) names.push_back(place_of(*pod));
+    context_.warn(fmt::format(fmt::runtime(text), some_of(names)));
+  }
+
+  void name_bare() {
+    name(wish_.value
+             ? "not pinned, since the nodeSelector of a pod that exists cannot be changed: {}; "
+               "--recreate-bare-pods does it by making them anew"
+             : "still pinned, since the nodeSelector of a pod that exists cannot be changed: {}; "
+               "--recreate-bare-pods makes them anew without it",
+         bare_);
+  }
+
+  void name_movable() {
+    name(wish_.value
+             ? "the template of a ReplicaSet moves no pod: {} must be evicted to go to the "
+               "nodes of the pin (--evict does so)"
+             : "the template of a ReplicaSet changes no pod: {} keep the pin until they are "
+               "evicted (--evict does so)",
+         movable_);
+  }
+
+  cli::Context& context_;
+  kube::Client client_;
+  const Scope& scope_;
+  const cni::PinWish& wish_;
+  kube::Tracker tracker_;
+  cni::Evictor evictor_;
+  std::vector<const Json*> gated_, bare_, chosen_, stuck_, movable_;
+};
+
+}  // namespace
+
+Task<> treat_pods(cli::Context& context, const Scope& scope) {
+  Pods pods(context, scope);
+  co_await pods.treat();
+}
+
+}  // namespace kcni::pin
