@@ -183,11 +183,6 @@ taint_remaining() {
   for node in "${remaining[@]}"; do taint "$node"; done
 }
 
-taint() { # NODE
-  if [[ -z ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT=:PreferNoSchedule"; fi
-  TAINTED[$1]=true
-}
-
 # take_over NODE: empty it, let Cilium take its new pods, restart what still is on flannel, open it again.
 # Flannel's pod and links stay until the end: they are the bridge.
 take_over() {
@@ -201,8 +196,8 @@ take_over() {
   run cni cleanup "$1" --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni evict "$1" --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   open_again "$1"
-  run kubectl taint nodes "$1" "$TAINT-"   # last, for it is what says that this node is not finished
-  TAINTED[$1]='' CORDONED[$1]=${WAS_CORDONED[$1]}
+  untaint "$1"   # last, for it is what says that this node is not finished
+  CORDONED[$1]=${WAS_CORDONED[$1]}
 }
 
 # An agent reads its CiliumNodeConfig when it starts. kubectl waits until the old pod is gone.

@@ -59,7 +59,8 @@ step_label_nodes() {
 step_pin_workloads() {
   local title='Pin the workloads to flannel'
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
-  announce "$title" 'While two islands exist, pods that belong together must stay on one.'
+  announce "$title" 'While two islands exist, pods that belong together must stay on one. Where they are there is' \
+    'nothing to restart: only pods that start from now on carry the pin.'
   # Once a node is dark, a pod may have nowhere to go for a while: the first run has waited for this.
   local wait=(--wait)
   if any_node_is none; then wait=(); fi
@@ -93,7 +94,13 @@ step_deploy_cilium() {
 step_first_half() {
   local title='Take the first workers off flannel'
   if [[ $PHASE != dark ]]; then skip "$title" && return; fi
-  announce "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh."
+  announce "$title" "${FIRST_HALF[*]:-no worker}; one after the other: cordon, label none, evict, clean up over ssh." \
+    'A taint by which pods rather go elsewhere comes first: what leaves one of them shall not go to the next.'
+  local node nodes
+  mapfile -t nodes < <(nodes_where any control-plane)
+  for node in "${FIRST_HALF[@]}" "${nodes[@]}"; do
+    if [[ ${LABEL[$node]} == flannel ]]; then taint "$node"; fi
+  done
   visit_each darken "${FIRST_HALF[@]}"
 }
 
@@ -115,7 +122,7 @@ step_first_cilium() {
   for node in "${NODES[@]}"; do
     # One that joined meanwhile has no label and so no CNI: it waits for Cilium like the others.
     if [[ -z ${LABEL[$node]} || (${LABEL[$node]} == none && $PHASE == move) ]]; then darken "$node"; fi
-    if [[ ${LABEL[$node]} == none || (${LABEL[$node]} == cilium && -n ${CORDONED[$node]}) ]]; then nodes+=("$node"); fi
+    if [[ ${LABEL[$node]} == none || (${LABEL[$node]} == cilium && -n ${CORDONED[$node]}${TAINTED[$node]}) ]]; then nodes+=("$node"); fi
   done
   if ((${#nodes[@]} == 0)); then say 'nothing left to do' && return; fi
   select_kube_proxy cilium   # a node that never had it would not find the API server
@@ -134,7 +141,7 @@ step_move_workloads() {
   done < <(remaining_nodes)
   move_coredns
   pending=$(if ! $DRY_RUN; then pods_without_a_node; fi)
-  run cni pin --remove --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  run cni pin --remove --rollout --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   delete_never_started
   wait_until_moved "$pending"
   wait_for_pinned_jobs
@@ -145,7 +152,7 @@ step_move_workloads() {
 wait_until_moved() {
   local limit code=0 pending
   PENDING_BEFORE=$1
-  local command=(cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout)
+  local command=(cni pin --remove --rollout --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout)
   limit=$(seconds_of "$TIMEOUT")
   if $DRY_RUN || ((limit > 0 && limit <= MOVE_SECONDS)); then
     run "${command[@]}" "$TIMEOUT" || code=$?
@@ -295,5 +302,5 @@ step_remaining() {
   refresh_nodes
   visit_all change_over remaining_nodes
   forget_connections
-  run cni pin --remove --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
+  run cni pin --remove --rollout --wait --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
 }

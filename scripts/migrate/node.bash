@@ -7,6 +7,17 @@ set_label() { # VALUE NODE...
   for node in "${@:2}"; do LABEL[$node]=$1; done
 }
 
+# Pods rather go to other nodes than to those whose turn is near: what moves then moves once.
+taint() { # NODE
+  if [[ -z ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT=:PreferNoSchedule"; fi
+  TAINTED[$1]=true
+}
+
+untaint() { # NODE
+  if [[ -n ${TAINTED[$1]} ]]; then run kubectl taint nodes "$1" "$TAINT-"; fi
+  TAINTED[$1]=
+}
+
 # darken NODE: off flannel, empty, clean. Cordoned first, or pods would start on a node without CNI.
 darken() {
   check_drain "$1"   # what a drain would refuse must not show when flannel is gone already
@@ -25,7 +36,10 @@ light_up() {
   run cni cleanup "$@" --wait-conf "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni evict "$@" --recycle --key "$KEY" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
   run cni cleanup "$@" "${SSH[@]}" "${DAEMONSETS[@]}" --timeout "$TIMEOUT"
-  for node; do open_again "$node"; done
+  for node; do
+    open_again "$node"
+    untaint "$node"
+  done
 }
 
 open_again() { # NODE

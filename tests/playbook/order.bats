@@ -15,17 +15,23 @@ steps() {
 }
 
 dark() { printf '%s\n' "kubectl cordon $1" "label $1 --to none --wait" "evict $1" "cleanup $1"; }
-light() {
-  printf '%s\n' "label $* --to cilium --wait" "cleanup $* --wait-conf" "evict $* --recycle" "cleanup $*"
-  printf 'kubectl uncordon %s\n' "$@"
+TAINT=kubectl-cni/still-on-flannel
+avoid() { printf "kubectl taint nodes %s $TAINT=:PreferNoSchedule\n" "$@"; } # NODE...
+light() { # NODE..., with a + where a taint is to go
+  local node names="${*//+/}"
+  printf '%s\n' "label $names --to cilium --wait" "cleanup $names --wait-conf" "evict $names --recycle" "cleanup $names"
+  for node; do
+    printf 'kubectl uncordon %s\n' "${node%+}"
+    if [[ $node == *+ ]]; then printf 'kubectl taint nodes %s %s-\n' "${node%+}" "$TAINT"; fi
+  done
 }
 begin() { # "again" when a node is dark: nobody waits for pods that may have nowhere to go
   printf '%s\n' "label --all --from '' --to flannel" "pin --to flannel$(if [[ ${1-} != again ]]; then echo ' --wait'; fi)" \
     'pin --cni flannel --to flannel --wait' \
     'pin -f --to cilium | kubectl apply --server-side --field-manager=kubectl-cni -f -'
 }
-move() { printf 'kubectl cordon %s\n' "$@"; printf '%s\n' 'pin --remove' 'pin --remove --wait'; }
-moved() { printf '%s\n' "cleanup $*" 'pin --remove --wait'; } # NODE...
+move() { printf 'kubectl cordon %s\n' "$@"; printf '%s\n' 'pin --remove --rollout' 'pin --remove --rollout --wait'; }
+moved() { printf '%s\n' "cleanup $*" 'pin --remove --rollout --wait'; } # NODE...
 finish() {
   printf '%s\n' 'pin --cni cilium --remove --wait'
   if [[ ${1-} != without-flannel ]]; then
@@ -40,7 +46,7 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
 @test "a fresh cluster: the whole order" {
   nodes 'cp1 -' 'w1 -' 'w2 -' 'w3 -'
   plan=$(steps)
-  { begin; dark w1; dark w2; dark cp1; light cp1 w1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
+  { begin; avoid w1 w2 cp1; dark w1; dark w2; dark cp1; light cp1+ w1+ w2+; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "nothing is changed by --dry-run" {
@@ -75,7 +81,7 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
 @test "killed in the first half: those that are dark stay in it, all is done again" {
   nodes 'cp1 flannel' 'w1 flannel' 'w2 flannel' 'w3 none cordoned'
   plan=$(steps)
-  { begin again; dark w3; dark w1; dark cp1; light cp1 w1 w3; move w2; dark w2; light w2; moved cp1 w1 w2 w3; finish; } | same "$plan"
+  { begin again; avoid w1 cp1; dark w3; dark w1; dark cp1; light cp1+ w1+ w3; move w2; dark w2; light w2; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "killed before Cilium's label: nobody else goes dark" {
@@ -90,6 +96,13 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   nodes 'cp1 cilium x' 'w1 cilium' 'w2 cilium x' 'w3 flannel'
   plan=$(steps)
   { light cp1 w2; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
+}
+
+@test "killed before a taint went: that node is finished first" {
+  echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
+  nodes 'cp1 cilium' 'w1 cilium tainted' 'w2 cilium' 'w3 flannel'
+  plan=$(steps)
+  { light w1+; move w3; dark w3; light w3; moved cp1 w1 w2 w3; finish; } | same "$plan"
 }
 
 @test "killed between two labels: the dark ones follow" {
@@ -110,7 +123,7 @@ same() { diff -u <(cat) <(printf '%s\n' "$1"); }
   echo "$CILIUM_PINNED" >>"$FAKE/daemonsets"
   nodes 'w1 cilium' 'w2 cilium' 'w9 -'
   plan=$(steps)
-  { dark w9; light w9; printf 'pin --remove\npin --remove --wait\n'; moved w1 w2 w9; finish; } | same "$plan"
+  { dark w9; light w9; printf 'pin --remove --rollout\npin --remove --rollout --wait\n'; moved w1 w2 w9; finish; } | same "$plan"
 }
 
 @test "Cilium unpinned, labels still there: tidy up" {
@@ -171,9 +184,9 @@ kubectl rollout status daemonset/kube-proxy -n kube-system
 pin -f --to cilium | kubectl apply --server-side --field-manager=kubectl-cni -f -
 kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":"cilium"}}}}}'
 kubectl rollout status daemonset/kube-proxy -n kube-system
-pin --remove
-pin --remove --wait
-pin --remove --wait
+pin --remove --rollout
+pin --remove --rollout --wait
+pin --remove --rollout --wait
 kubectl patch daemonset kube-proxy -n kube-system --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"cni":null}}}}}'
 kubectl rollout status daemonset/kube-proxy -n kube-system
 pin --cni cilium --remove --wait

@@ -30,12 +30,13 @@ migrate() { "$FAKE/bin/kubectl-cni-migrate" --cilium "$FAKE/cilium.yaml" "$@"; }
 
 # nodes LINE...: `name label [cordoned]`; a name that begins with cp is a control-plane node.
 nodes() {
-  local line name label cordoned role
+  local line name label cordoned role tainted
   for line; do
     read -r name label cordoned <<<"$line"
     role=; if [[ $name == cp* ]]; then role=control-plane; fi
     if [[ $label == - ]]; then label=; fi
-    printf '%s|%s|%s|%s|||%s\n' "$name" "$label" "${label:+cni}" "${cordoned:+true}" "$role"
+    tainted=; if [[ $cordoned == tainted ]]; then tainted=true cordoned=; fi
+    printf '%s|%s|%s|%s||%s|%s\n' "$name" "$label" "${label:+cni}" "${cordoned:+true}" "$tainted" "$role"
   done >"$FAKE/nodes" # name|label|mark|cordoned|was-cordoned|tainted|role
 }
 
