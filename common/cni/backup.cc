@@ -14,6 +14,7 @@ namespace {
 
 using kube::Json;
 
+constexpr int kMaxTries = 5;
 constexpr std::size_t kMaxName = 253;
 constexpr const char* kObjectKey = "object.json";
 constexpr const char* kCompanionsKey = "companions.json";
@@ -49,13 +50,12 @@ BackupRef ref_of(const Json& secret) {
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
-Task<BackupRef> replace(kube::Client client, Json existing, Json secret) {
+Task<kube::Answer> replace(kube::Client client, Json existing, Json secret) {
   auto ref = ref_of(existing);
   secret["metadata"]["resourceVersion"] = kube::text_at(existing, "/metadata/resourceVersion");
   secret.erase("type");
-  auto answer = co_await client.patch(kube::kSecrets, ref.ns, ref.name, kube::PatchType::kMerge,
-                                      std::move(secret));
-  co_return ref_of(kube::body_or_throw(std::move(answer)));
+  co_return co_await client.patch(kube::kSecrets, ref.ns, ref.name, kube::PatchType::kMerge,
+                                  std::move(secret));
 }
 
 Error other_backup(const BackupRef& ref, const std::string& object) {
@@ -123,12 +123,18 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
   auto name = kube::name_of(secret);
   auto made = co_await client.create(kube::kSecrets, ns, secret);
   if (!made.conflict()) co_return ref_of(kube::body_or_throw(std::move(made)));
-  auto existing = co_await client.get(kube::kSecrets, ns, name);
-  Json found = kube::body_or_throw(std::move(existing));
-  if (kube::annotation_of(found, kBackupUidAnnotation) != kube::uid_of(object)) {
-    throw other_backup(ref_of(found), display_of(resource, object));
+  kube::Answer answer;
+  for (int i = 0; i < kMaxTries;
+       ++i) {  // the object may be deleted already, so not at the first 409
+    auto existing = co_await client.get(kube::kSecrets, ns, name);
+    Json found = kube::body_or_throw(std::move(existing));
+    if (kube::annotation_of(found, kBackupUidAnnotation) != kube::uid_of(object)) {
+      throw other_backup(ref_of(found), display_of(resource, object));
+    }
+    answer = co_await replace(client, std::move(found), secret);
+    if (!answer.conflict()) break;
   }
-  co_return co_await replace(client, std::move(found), std::move(secret));
+  co_return ref_of(kube::body_or_throw(std::move(answer)));
 }
 
 Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource, Json object) {

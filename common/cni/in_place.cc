@@ -114,8 +114,8 @@ Json strategy_on_delete() {
 
 void put_back(Json& patch, const Json& object) {
   Json memory = remembered(object);
+  if (has_note(object)) patch["metadata"]["annotations"][kInPlaceAnnotation] = nullptr;
   if (memory.is_null()) return;
-  patch["metadata"]["annotations"][kInPlaceAnnotation] = nullptr;
   for (const auto& [field, value] : memory.items()) {
     patch["spec"][field] = field == "paused" && value == false ? Json() : value;
   }
@@ -128,6 +128,10 @@ void copy_annotation(Json& patch, const Json& from, const char* key) {
 }
 
 }  // namespace
+
+bool has_note(const Json& object) {
+  return !kube::annotation_of(object, kInPlaceAnnotation).empty();
+}
 
 bool all_updated(const Workload& workload) {
   const Json& object = workload.object;
@@ -143,7 +147,10 @@ Json remembered(const Json& object) {
   auto text = kube::annotation_of(object, kInPlaceAnnotation);
   if (text.empty()) return nullptr;
   Json memory = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return memory.is_object() ? memory : Json::object();
+  if (!memory.is_object()) return Json::object();
+  // A rollback, or a resume by hand, leaves a note behind that means nothing any more.
+  bool stale = memory.contains("paused") && !kube::flag_at(object, "/spec/paused");
+  return stale ? Json() : memory;
 }
 
 const Json* only_live_replica_set(const Surroundings& around) {

@@ -49,6 +49,9 @@ std::string no_node_fits(const Workload& workload, const PinWish& wish, const Su
 /// nothing.
 kube::Json remembered(const kube::Json& object);
 
+/// It carries the annotation, whether that still means anything or not.
+bool has_note(const kube::Json& object);
+
 /// The one live ReplicaSet of a Deployment, nullptr when there is none or several.
 const kube::Json* only_live_replica_set(const Surroundings& around);
 

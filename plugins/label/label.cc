@@ -4,8 +4,10 @@
 
 #include "common/base/text.h"
 #include "common/cli/cni_flags.h"
+#include "common/cli/diff.h"
 #include "common/cni/cni_wait.h"
 #include "common/cni/label_plan.h"
+#include "common/cni/node_choice.h"
 #include "common/cni/nodes.h"
 #include "common/cni/workloads.h"
 #include "common/kube/label_syntax.h"
@@ -24,11 +26,17 @@ void add_flags(cxxopts::OptionAdder& add) {
   cli::add_selection_flags(add);
   add("workers", "All nodes that are no control plane", cxxopts::value<bool>());
   add("control-plane", "All control-plane nodes", cxxopts::value<bool>());
+  add("count",
+      "Only N of these nodes, or half (n/2+1 of n, never all): those that have the label already, "
+      "then Ready ones that are not cordoned, fewest pods to move first",
+      cxxopts::value<std::string>(), "N");
   add("to", "Give the nodes the label KEY=VALUE", cxxopts::value<std::string>(), "VALUE");
   add("remove", "Take the label off", cxxopts::value<bool>());
   add("from", "Only nodes that have this value now; '' for those without the label",
       cxxopts::value<std::string>(), "VALUE");
   add("wait", "Wait until the CNI's pods have left and come as the labels say",
+      cxxopts::value<bool>());
+  add("diff", "Show what changes, as diff -u does; with --dry-run nothing else happens",
       cxxopts::value<bool>());
   add("overwrite", "Also change a label that was there before us", cxxopts::value<bool>());
   add("force", "With --remove: although workloads or pods still select the label",
@@ -99,17 +107,38 @@ class Run {
 
   Task<> run() {
     auto selection = selection_from(context_);
-    nodes_ = co_await cni::select_nodes(client_, selection, /*metadata_only=*/true);
+    bool counts = context_.flags().given("count");
+    nodes_ = co_await cni::select_nodes(client_, selection, /*metadata_only=*/!counts);
+    if (counts) co_await choose();
     refuse_foreign();
+    if (context_.flags().flag("diff")) show_diff();
     bool removes = !wish_.value && !context_.flags().flag("force");
     if (removes && would_change()) co_await refuse_if_selected(client_, wish_.key);
     co_await label_all();
+    if (nodes_.size() > 1) context_.note(summary());
     if (context_.flags().flag("wait") && context_.dry_run() == cli::DryRun::kNone) {
       co_await wait();
     }
   }
 
  private:
+  Task<> choose() {
+    auto count = cni::parse_count(context_.flags().text("count"), nodes_.size());
+    auto pods = co_await cni::read_pods(client_, "", "");
+    nodes_ = cni::choose_nodes(std::move(nodes_), pods, count, wish_);
+  }
+
+  void show_diff() {
+    cli::Diff diff;
+    for (const auto& node : nodes_) {
+      auto kind = cni::plan_label(node, wish_).kind;
+      bool changes = kind == LabelChange::Kind::kSet || kind == LabelChange::Kind::kRemove;
+      if (changes)
+        diff.add(cli::diff_name(node, "v1", "Node"), node, cni::label_patch(node, wish_));
+    }
+    context_.out() << diff.text() << std::flush;
+  }
+
   bool would_change() const {
     return std::any_of(nodes_.begin(), nodes_.end(), [&](const Json& node) {
       return cni::plan_label(node, wish_).kind == LabelChange::Kind::kRemove;
@@ -188,7 +217,14 @@ class Run {
     co_return true;
   }
 
+  std::string summary() const {
+    std::vector<std::string> parts;
+    for (const auto& [what, count] : counts_) parts.push_back(fmt::format("{} {}", count, what));
+    return "summary: " + join(parts, ", ");
+  }
+
   void print(const Json& node, const std::string& what) {
+    ++counts_[what];
     auto detail = wish_.value && what == "labeled" ? wish_.key + "=" + *wish_.value : "";
     context_.results().done(kube::kNodes, "", kube::name_of(node), what, detail, node);
   }
@@ -211,6 +247,7 @@ class Run {
   kube::Client client_;
   LabelWish wish_;
   std::vector<Json> nodes_;
+  std::map<std::string, int> counts_;
 };
 
 }  // namespace
@@ -231,6 +268,7 @@ cli::Command label_command() {
       "  {} --all --to flannel          # label every node\n"
       "  {} w1 --to none --wait         # flannel's pod leaves w1; wait until it has\n"
       "  {} --all --from '' --to flannel  # only nodes that have no label yet\n"
+      "  {} --workers --count half --to none   # the half that is emptied first\n"
       "  {} --all --remove              # at the end\n";
   command.default_timeout = "5m";
   command.add_flags = add_flags;

@@ -117,9 +117,14 @@ Task<Json> InPlace::current_replica_set(const Workload& workload) {
 }
 
 Task<> InPlace::align_replica_set(const Workload& workload, const Json& replica_set) {
-  auto answer = co_await client_.shielded().patch(
-      kube::kReplicaSets, kube::namespace_of(replica_set), kube::name_of(replica_set),
-      kube::PatchType::kMerge, cni::replica_set_patch(replica_set, workload.object, wish_.key));
+  kube::Answer answer;
+  for (int i = 0; i < kMaxTries;
+       ++i) {  // it carries no resourceVersion, so it may simply be sent again
+    answer = co_await client_.shielded().patch(
+        kube::kReplicaSets, kube::namespace_of(replica_set), kube::name_of(replica_set),
+        kube::PatchType::kMerge, cni::replica_set_patch(replica_set, workload.object, wish_.key));
+    if (!answer.conflict()) break;
+  }
   kube::body_or_throw(std::move(answer));
 }
 

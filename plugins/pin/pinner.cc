@@ -89,6 +89,14 @@ Pinner::Step Pinner::plan(const Workload& workload, const Neighbourhood& here) c
     // A Deployment is whole at once; the others keep their strategy until their pods have moved.
     bool waits = wish_.value && !memory.contains("paused") && !cni::all_updated(workload);
     step.resume = !memory.is_null() && !waits;
+    // A run that was killed as its last act was to take the note off the ReplicaSet.
+    const Json* live = cni::only_live_replica_set(around);
+    bool noted = live && (cni::has_note(*live) || cni::has_note(workload.object));
+    if (memory.is_null() && noted && cni::all_updated(workload)) {
+      step.resume = true;
+      step.decision = {};
+      step.decision.way = PinWay::kInPlace;
+    }
     return step;
   }
   if (wish_.force) return step;

@@ -89,3 +89,22 @@ mark_of() { kubectl get node "$1" -o jsonpath='{.metadata.annotations.kubectl-cn
   KUBECTL_CNI_KEY=$KEY KUBECTL_CNI_TO=flannel run_cni 0 label w1
   [ "$(value_of w1)" = flannel ]
 }
+
+@test "--count picks Ready nodes with the fewest pods to move, the same ones again" {
+  cni label --all --remove --force
+  kubectl cordon w1
+  run_cni 0 label --workers --count 2 --to none --dry-run --diff
+  contains "$output" '+    cni: none'
+  lacks "$output" 'node/w1 '
+  run_cni 0 label --workers --count half --to flannel
+  lacks "$output" 'node/w1 '
+  chosen=$(kubectl get nodes -l cni=flannel -o name | sort)
+  [ "$(wc -l <<<"$chosen")" = 2 ]
+  run_cni 0 label --workers --count half --to flannel
+  [ "$(kubectl get nodes -l cni=flannel -o name | sort)" = "$chosen" ]
+  run_cni 4 label --workers --count 3 --to none
+  one_error_line 'only 2 nodes can be chosen, not 3' 'w1 (cordoned)'
+  run_cni 2 label --workers --count few --to none
+  kubectl uncordon w1
+  cni label --all --remove --force
+}

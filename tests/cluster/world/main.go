@@ -12,6 +12,8 @@ import (
 	"sort"
 	"strings"
 	_ "time/tzdata" // CronJobs may name a time zone; the machine need not have the data
+
+	"kubectl-cni/tests/cluster/world/faults"
 )
 
 // commands maps a name to what it runs. Each reads os.Args and ends by os.Exit or by returning.
@@ -23,6 +25,7 @@ var commands = map[string]func(){
 	"kubectl":                 kubectl,
 	"kwok":                    kwok,
 	"serve":                   serve,
+	"faults":                  faults.Main,
 }
 
 func main() {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"kubectl-cni/tests/cluster/world/faults"
 	"kubectl-cni/tests/cluster/world/host"
 	"kubectl-cni/tests/cluster/world/plane"
 	"kubectl-cni/tests/cluster/world/sim"
@@ -26,6 +27,7 @@ type options struct {
 	dir, manifests string
 	topology       sim.Topology
 	bare, noWait   bool
+	slowWatches    faults.SlowWatches
 	timeout        time.Duration
 }
 
@@ -40,6 +42,7 @@ func serve() {
 	flags.IntVar(&o.topology.ControlPlanes, "control-planes", 1, "number of control-plane nodes")
 	flags.BoolVar(&o.bare, "bare", false, "nodes only")
 	flags.BoolVar(&o.noWait, "no-wait", false, "do not wait until everything is ready")
+	flags.Var(&o.slowWatches, "slow-watch", "PLURAL=DURATION: what the controller manager hears late")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
 	_ = flags.Parse(os.Args[1:])
 
@@ -76,7 +79,7 @@ func (o *options) run() error {
 		return err
 	}
 	p := &plane.Plane{Dir: o.dir, Binary: binary, Address: sim.NodeAddress(), Stages: kwokStages,
-		Failed: make(chan error, 1)}
+		SlowWatches: o.slowWatches, Failed: make(chan error, 1)}
 	if err := p.Start(ctx); err != nil {
 		return err
 	}

@@ -30,9 +30,9 @@ func (p *Plane) apiServerFlags() []string {
 	}
 }
 
-func (p *Plane) controllerManagerFlags() []string {
+func (p *Plane) controllerManagerFlags(kubeconfig string) []string {
 	return []string{
-		"--kubeconfig=" + p.path("pki/controller-manager.yaml"), "--leader-elect=false",
+		"--kubeconfig=" + kubeconfig, "--leader-elect=false",
 		"--secure-port=0", "--use-service-account-credentials=true", "--profiling=false",
 		"--root-ca-file=" + p.path("pki/ca.crt"),
 		"--service-account-private-key-file=" + p.path("pki/sa.key"),

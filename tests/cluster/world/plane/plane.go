@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"kubectl-cni/tests/cluster/world/faults"
 )
 
 // Every world has a network namespace of its own, so ports need no choosing.
@@ -38,6 +40,8 @@ type Plane struct {
 	Address string
 	// Stages is kwok's configuration.
 	Stages []byte
+	// SlowWatches are held back from the controller manager.
+	SlowWatches faults.SlowWatches
 	// Failed receives the first component that ended by itself.
 	Failed chan error
 }
@@ -65,13 +69,34 @@ func (p *Plane) Start(ctx context.Context) error {
 
 // StartControllers starts what works on the API server's objects.
 func (p *Plane) StartControllers() error {
-	if err := p.run("kube-controller-manager", p.controllerManagerFlags()); err != nil {
+	kubeconfig, err := p.controllerManagerKubeconfig()
+	if err != nil {
+		return err
+	}
+	if err := p.run("kube-controller-manager", p.controllerManagerFlags(kubeconfig)); err != nil {
 		return err
 	}
 	if err := p.run("kube-scheduler", p.schedulerFlags()); err != nil {
 		return err
 	}
 	return p.run("kwok", p.kwokFlags())
+}
+
+// controllerManagerKubeconfig leads to the API server, through a proxy if its watches are to be slow.
+func (p *Plane) controllerManagerKubeconfig() (string, error) {
+	direct := p.path("pki/controller-manager.yaml")
+	if len(p.SlowWatches) == 0 {
+		return direct, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", direct)
+	if err != nil {
+		return "", err
+	}
+	dir := p.path("pki/slow-watch")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return faults.Start(config, dir, &faults.Faults{SlowWatches: p.SlowWatches})
 }
 
 // Client is a client of the simulated kubelets' identity, without client-go's own brakes.
