@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "common/cni/names.h"
 #include "common/cni/neighbourhood.h"
 
 namespace kcni::pin {
@@ -16,6 +17,12 @@ namespace {
 // What a controller that is alive needs; it does nothing but compare.
 constexpr Milliseconds kControllersTime{60'000};
 constexpr int kMaxTries = 20;
+
+/// The server will not have the ReplicaSet changed (rights, admission): it is as it was.
+class ReplicaSetRefused : public Error {
+ public:
+  explicit ReplicaSetRefused(const kube::ApiError& error) : Error(error.status(), error.what()) {}
+};
 
 }  // namespace
 
@@ -43,6 +50,8 @@ Task<> InPlace::reread(Workload& workload) {
 }
 
 Task<bool> InPlace::pin(Workload& workload) {
+  // Who may not watch it could never learn when to go on.
+  co_await trackers_.of(*workload.resource).first_look(soon());
   auto safe = client_.shielded();
   Json before = workload.object;
   Json patch = cni::in_place_patch(workload, wish_);
@@ -58,8 +67,11 @@ Task<bool> InPlace::pin(Workload& workload) {
   std::optional<Error> trouble;
   try {
     co_await finish_deployment(workload);
-  } catch (const kube::ApiError& error) {
+  } catch (const ReplicaSetRefused& error) {
     trouble = error;
+  } catch (const kube::ApiError& error) {
+    throw failed(fmt::format("{} is left paused: {}; running this again goes on", workload.place(),
+                             error.what()));
   } catch (const http::TransportError& error) {
     throw failed(fmt::format("{} is left paused: {}; running this again goes on", workload.place(),
                              error.what()));
@@ -87,12 +99,9 @@ Task<> InPlace::take_back(Workload& workload, const Json& before) {
     bool had = old_selector.is_object() && old_selector.contains(wish_.key);
     patch["spec"]["template"]["spec"]["nodeSelector"][wish_.key] =
         had ? old_selector[wish_.key] : Json();
-    const Json& now = kube::at(workload.object, "/metadata/annotations");
-    const Json& then = kube::at(before, "/metadata/annotations");
-    for (const auto& [key, value] : now.items()) {
-      if (!key.starts_with("kubectl-cni/pinned")) continue;
-      patch["metadata"]["annotations"][key] =
-          then.is_object() && then.contains(key) ? then[key] : Json();
+    for (const char* key : {cni::kPinnedAnnotation, cni::kPinnedOverAnnotation}) {
+      auto value = kube::annotation_of(before, key);
+      patch["metadata"]["annotations"][key] = value.empty() ? Json() : Json(value);
     }
     auto answer = co_await client_.shielded().patch(*workload.resource, kube::namespace_of(before),
                                                     kube::name_of(before), kube::PatchType::kMerge,
@@ -125,6 +134,8 @@ Task<> InPlace::align_replica_set(const Workload& workload, const Json& replica_
         kube::PatchType::kMerge, cni::replica_set_patch(replica_set, workload.object, wish_.key));
     if (!answer.conflict()) break;
   }
+  bool denied = answer.status >= 400 && answer.status < 500 && !answer.too_many_requests();
+  if (denied) throw ReplicaSetRefused(kube::ApiError(std::move(answer)));
   kube::body_or_throw(std::move(answer));
 }
 
@@ -140,7 +151,11 @@ Task<> InPlace::finish_deployment(Workload& workload) {
   co_await wait_observed(workload, /*updated=*/true);
   co_await put_back(workload);
   co_await wait_observed(workload, /*updated=*/true);
-  co_await align_replica_set(workload, current);  // its controller copied our note there
+  try {
+    co_await align_replica_set(workload, current);  // its controller copied our note there
+  } catch (const ReplicaSetRefused&) {
+    // It was deleted or replaced meanwhile, and with it the note.
+  }
 }
 
 Task<> InPlace::finish_other(Workload& workload) {

@@ -230,6 +230,8 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
     say(workload, step, way);
     co_return true;
   }
+  // What is begun is brought to its end whatever comes, so nothing more is begun.
+  if (context_.loop().interrupted()) throw Interrupted();
   remember(workload, way, around);
   bool written = true;
   if (step.resume && way == PinWay::kInPlace) {

@@ -219,3 +219,28 @@ specs() { # of all workloads, ReplicaSets included
   run_cni 2 pin web -n shop --to flannel
   contains "$errors" KIND/NAME
 }
+
+@test "a user without rights on ReplicaSets or watches leaves nothing paused" {
+  cni label --all --to flannel
+  kubectl create clusterrole half-pinner --verb=get,list,watch --resource=pods,nodes,deployments.apps,replicasets.apps
+  kubectl create clusterrole half-writer --verb=patch --resource=deployments.apps
+  kubectl create clusterrolebinding half-pinner --clusterrole=half-pinner --user=half
+  kubectl create clusterrolebinding half-writer --clusterrole=half-writer --user=half
+  before=$(kubectl -n shop get deployment web -o json | jq -S '.spec, .metadata.annotations')
+  run_cni 1 pin deployment/web -n shop --to flannel --as half
+  contains "$errors" 'deployment.apps/web in namespace shop was left as it was'
+  contains "$errors" 'cannot patch resource "replicasets"'
+  [ "$(kubectl -n shop get deployment web -o json | jq -S '.spec, .metadata.annotations')" = "$before" ]
+  kubectl delete clusterrolebinding half-pinner half-writer
+  kubectl delete clusterrole half-pinner half-writer
+}
+
+@test "Ctrl-C: what is begun is finished, nothing more is begun" {
+  cni label --all --to flannel
+  in_world kubectl-cni-pin --to flannel -v6 2>"$BATS_TEST_TMPDIR/log" >/dev/null &
+  pin=$!
+  for _ in $(seq 200); do if grep -q PATCH "$BATS_TEST_TMPDIR/log"; then break; fi; sleep 0.01; done
+  in_world pkill -INT -x kubectl-cni-pin || true
+  wait "$pin" || true
+  [ -z "$(kubectl get deployments -A -o json | jq -r '.items[] | select(.spec.paused) | .metadata.name')" ]
+}
