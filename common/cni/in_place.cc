@@ -70,6 +70,22 @@ PinDecision not_observed() {
   return {PinWay::kInPlace, "its controller has not seen its last change yet", true, true};
 }
 
+std::string pin_in(const Json& template_owner, const std::string& key) {
+  const Json& selector = at(template_owner, "/spec/template/spec/nodeSelector");
+  return selector.is_object() ? selector.value(key, "") : "";
+}
+
+// Another ReplicaSet that would equal the live one once that has changed (FindNewReplicaSet takes
+// the oldest of those that equal the Deployment).
+bool has_twin(const Json& live, const Json& deployment, const PinWish& wish,
+              const Surroundings& around) {
+  auto wanted = wish.value ? *wish.value : kube::annotation_of(deployment, kPinnedOverAnnotation);
+  return std::any_of(around.replica_sets.begin(), around.replica_sets.end(), [&](const Json* set) {
+    return set != &live && pin_in(*set, wish.key) == wanted &&
+           same_but_for_pin(at(*set, "/spec/template"), at(live, "/spec/template"), wish.key);
+  });
+}
+
 PinDecision deployment_in_place(const Json& object, const PinWish& wish,
                                 const Surroundings& around) {
   bool paused = kube::flag_at(object, "/spec/paused");
@@ -80,7 +96,14 @@ PinDecision deployment_in_place(const Json& object, const PinWish& wish,
     return paused ? refuse("it is paused with a change that was not rolled out", false)
                   : refuse("a rollout is under way", true);
   }
-  if (!only_live_replica_set(around)) return refuse("several of its ReplicaSets have pods", true);
+  const Json* live = only_live_replica_set(around);
+  if (!live) return refuse("several of its ReplicaSets have pods", true);
+  if (has_twin(*live, object, wish, around)) {
+    return refuse(
+        "an older ReplicaSet has just the template that it would get, and its controller "
+        "would roll to that one",
+        false);
+  }
   return plainly(PinWay::kInPlace);
 }
 
@@ -93,6 +116,9 @@ PinDecision statefulset_in_place(const Json& object) {
   if (!observed(object)) return not_observed();
   if (text_at(object, "/status/currentRevision") != text_at(object, "/status/updateRevision")) {
     return refuse("a rollout is under way (currentRevision is not updateRevision)", true);
+  }
+  if (number_at(object, "/status/updatedReplicas") != number_at(object, "/status/replicas")) {
+    return refuse("a rollout is under way", true);
   }
   return plainly(PinWay::kInPlace);
 }

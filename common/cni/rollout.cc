@@ -51,6 +51,8 @@ std::string statefulset_missing(const Json& object) {
   if (text_at(object, "/status/updateRevision") != text_at(object, "/status/currentRevision")) {
     return fmt::format("{} of {} pods are new", updated, wanted);
   }
+  // After OnDelete both revisions can be the same while pods of another one are still to be rolled.
+  if (updated < ready) return fmt::format("{} of {} pods are new", updated, wanted);
   return "";
 }
 

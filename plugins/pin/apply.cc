@@ -161,6 +161,11 @@ Task<> apply(cli::Context& context, Scope scope) {
     co_await unpin_history(context, scope);
     co_await pinner.look_again();
   }
+  if (real && pinner.holds_strategies()) {
+    context.note(
+        "StatefulSets and DaemonSets that are pinned in place have updateStrategy OnDelete until "
+        "they are unpinned: a change of theirs does not roll by itself meanwhile");
+  }
   auto summary = pinner.summary();
   if (!summary.empty()) context.note(summary);
 }

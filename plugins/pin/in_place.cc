@@ -38,9 +38,9 @@ kube::Tracker& Trackers::of(const kube::Resource& resource) {
   return *tracker;
 }
 
-Deadline InPlace::soon() const {
-  auto left = context_.deadline().left();
-  return left && *left < kControllersTime ? context_.deadline() : Deadline::after(kControllersTime);
+// Whatever --timeout says: what is begun has to come to its end.
+Deadline InPlace::soon() {
+  return Deadline::after(kControllersTime);
 }
 
 Task<> InPlace::reread(Workload& workload) {

@@ -35,6 +35,9 @@ class InPlace {
   /// Goes on where an interrupted run, or this one, stopped: the template is as wished already.
   Task<> finish(cni::Workload& workload);
 
+  /// Puts back what is remembered, whatever follows: a StatefulSet's pods may roll.
+  Task<> put_back(cni::Workload& workload);
+
   /// Waits until its controller has seen it as it is: a moment, for nobody need ask for that.
   Task<> wait_seen(cni::Workload& workload);
 
@@ -46,11 +49,10 @@ class InPlace {
   Task<> finish_other(cni::Workload& workload);
   Task<> align_replica_set(const cni::Workload& workload, const kube::Json& replica_set);
   Task<kube::Json> current_replica_set(const cni::Workload& workload);
-  Task<> put_back(cni::Workload& workload);
   Task<> take_back(cni::Workload& workload, const kube::Json& before);
   Task<> wait_observed(cni::Workload& workload, bool updated);
   Task<> reread(cni::Workload& workload);
-  Deadline soon() const;
+  static Deadline soon();
 
   cli::Context& context_;
   kube::Client client_;

@@ -80,14 +80,14 @@ Pinner::Step Pinner::plan(const Workload& workload, const Neighbourhood& here) c
   Step step;
   step.change = cni::plan_pin(workload, wish_);
   if (step.change.kind == Kind::kRefused) throw refused(step.change.reason);
-  bool leaves = step.change.kind == Kind::kSkipped || step.change.kind == Kind::kOutOfScope;
-  if (leaves) return step;
+  if (step.change.kind == Kind::kOutOfScope) return step;
   auto around = here.around(workload);
   step.decision = cni::decide_way(workload, wish_, around);
   if (!step.change.writes()) {
     Json memory = cni::remembered(workload.object);
     // A Deployment is whole at once; the others keep their strategy until their pods have moved.
-    bool waits = wish_.value && !memory.contains("paused") && !cni::all_updated(workload);
+    bool pinned = wish_.value && step.change.kind == Kind::kUnchanged;
+    bool waits = pinned && !memory.contains("paused") && !cni::all_updated(workload);
     step.resume = !memory.is_null() && !waits;
     // A run that was killed as its last act was to take the note off the ReplicaSet.
     const Json* live = cni::only_live_replica_set(around);
@@ -232,19 +232,29 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
   }
   // What is begun is brought to its end whatever comes, so nothing more is begun.
   if (context_.loop().interrupted()) throw Interrupted();
-  remember(workload, way, around);
+  if (context_.deadline().passed()) {
+    throw TimedOut(
+        fmt::format("{} was not begun within {}", workload.place(), context_.timeout_text()));
+  }
+  if (step.resume && context_.dry_run() == cli::DryRun::kServer) {
+    say(workload, step, way);
+    co_return true;
+  }
+  Pinned record = record_of(workload, way, around);
   bool written = true;
-  if (step.resume && way == PinWay::kInPlace) {
+  bool at_rest = workload.resource == &kube::kDeployments || way == PinWay::kInPlace;
+  if (step.resume && at_rest) {
     co_await in_place_.finish(workload);
+  } else if (step.resume) {
+    co_await in_place_.put_back(workload);
   } else if (way == PinWay::kInPlace) {
     written = co_await in_place_.pin(workload);
   } else {
     written = co_await write_template(workload);
   }
-  if (!written) {
-    pinned_.pop_back();
-    co_return false;
-  }
+  if (!written) co_return false;
+  record.workload = workload;
+  pinned_.push_back(std::move(record));
   say(workload, step, way);
   if (way == PinWay::kRollout && most_rollouts_ > 0) co_await wait_for_its_rollout(workload);
   co_return true;
@@ -280,13 +290,13 @@ Task<> Pinner::wait_for_its_rollout(const Workload& workload) {
   }
 }
 
-void Pinner::remember(const Workload& workload, PinWay way, const Surroundings& around) {
+Pinner::Pinned Pinner::record_of(const Workload& workload, PinWay way, const Surroundings& around) {
   Pinned one{workload, way, {}, {}};
   for (const auto* pod : around.pods) {
     one.pods.push_back(kube::uid_of(*pod) + " " + kube::name_of(*pod));
   }
   for (const auto* set : around.replica_sets) one.replica_sets.push_back(kube::uid_of(*set));
-  pinned_.push_back(std::move(one));
+  return one;
 }
 
 void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
@@ -295,9 +305,9 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
   if (step.change.kind == Kind::kSkipped) {
     context_.warn(step.change.reason);
     ++counts_["skipped"];
-    return;
-  }
-  if (step.writes()) {
+    if (!step.resume) return;
+    what = "put back as it was";
+  } else if (step.writes()) {
     what = wish_.value ? "pinned" : "unpinned";
     if (wish_.value) detail = wish_.key + "=" + *wish_.value;
     std::string how = in_words(way);
@@ -313,6 +323,12 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
   }
   context_.results().done(*workload.resource, kube::namespace_of(workload.object),
                           kube::name_of(workload.object), what, detail, workload.object);
+}
+
+bool Pinner::holds_strategies() const {
+  return std::any_of(pinned_.begin(), pinned_.end(), [](const Pinned& one) {
+    return !cni::remembered(one.workload.object).is_null();
+  });
 }
 
 std::string Pinner::summary() const {

@@ -24,6 +24,8 @@ class Pinner {
 
   Trackers& trackers() { return trackers_; }
   std::string summary() const;
+  /// Some were left with updateStrategy OnDelete, for their pods' sake.
+  bool holds_strategies() const;
 
  private:
   struct Step {
@@ -52,7 +54,8 @@ class Pinner {
   Task<> look_for_rollouts(const Pinned& one, const cni::Neighbourhood& now);
   Task<> look_for_restored(const Pinned& one);
   void say(const cni::Workload& workload, const Step& step, cni::PinWay way);
-  void remember(const cni::Workload& workload, cni::PinWay way, const cni::Surroundings& around);
+  static Pinned record_of(const cni::Workload& workload, cni::PinWay way,
+                          const cni::Surroundings& around);
 
   cli::Context& context_;
   kube::Client client_;

@@ -56,10 +56,13 @@ with_config() { export KUBECTL_CNI_KUBECONFIG=$KCNI_WORLD/kubeconfig.d/$1.yaml; 
 }
 
 @test "403: each workload that a viewer may not pin is named" {
+  cni label --all --to flannel
   with_config viewer
   run_cni 1 pin deployment/web deployment/api -n shop --to flannel
   contains "$errors" 'deployments.apps "web" is forbidden'
   contains "$errors" 'deployments.apps "api" is forbidden'
+  unset KUBECTL_CNI_KUBECONFIG
+  cni label --all --remove --force
 }
 
 @test "an unknown node is named and nothing is changed" {
