@@ -42,7 +42,13 @@ settle() {
 
 # look NAMESPACE FILE: all that is asked about below, as it is at one time.
 look() {
-  kubectl -n "$1" get deployments,replicasets,statefulsets,daemonsets,cronjobs,pods,secrets -o json >"$2"
+  local try
+  for try in 1 2 3 4 5; do # one that failed half-way has written the half, and would be believed
+    if kubectl -n "$1" get deployments,replicasets,statefulsets,daemonsets,cronjobs,pods,secrets -o json >"$2"; then return; fi
+    sleep "$try"
+  done
+  echo "namespace $1 could not be read"
+  exit 1
 }
 
 # state FILE: what the user wrote, and we, without what the server and its controllers add. (That of
