@@ -31,16 +31,16 @@ bool namespace_terminating(const kube::Answer& answer) {
 
 Task<> Evictor::evict(Json pod) {
   if (client_.options().read_only) co_return;
-  co_await persuade(pod);
+  co_await persuade(client_, pod);
   if (!only_tries()) co_await wait_until_gone(pod, http::OnInterrupt::kThrow);
 }
 
 // Until the server has accepted the eviction.
-Task<> Evictor::persuade(const Json& pod) {
+Task<> Evictor::persuade(kube::Client client, const Json& pod) {
   options_.note(fmt::format("evicting pod {}", kube::key_of(pod)));
   Clock::time_point next_notice{};
   while (true) {
-    auto answer = co_await ask_to_leave(pod);
+    auto answer = co_await ask_to_leave(client, pod);
     bool again = co_await refused_for_now(pod, answer, next_notice);
     if (!again) break;
     bool only_tried = only_tries();
@@ -56,14 +56,14 @@ Task<> Evictor::persuade(const Json& pod) {
   blocked_by_.erase(kube::key_of(pod));
 }
 
-Task<kube::Answer> Evictor::ask_to_leave(const Json& pod) {
+Task<kube::Answer> Evictor::ask_to_leave(kube::Client client, const Json& pod) {
   kube::DeleteOptions options;
   options.uid = kube::uid_of(pod);
   options.grace_period_seconds = options_.grace_period;
   auto ns = kube::namespace_of(pod);
   auto name = kube::name_of(pod);
-  if (options_.disable_eviction) co_return co_await client_.remove(kube::kPods, ns, name, options);
-  co_return co_await client_.evict(ns, name, options);
+  if (options_.disable_eviction) co_return co_await client.remove(kube::kPods, ns, name, options);
+  co_return co_await client.evict(ns, name, options);
 }
 
 // True when asking again later may help; false when the pod is on its way. Throws what is final.
@@ -103,22 +103,32 @@ Task<Json> Evictor::recreate(Json pod, std::optional<std::string> value) {
   if (only_tries()) co_return pod;
   auto safe = client_.shielded();
   auto backup = co_await save_backup(safe, kube::kPods, pod);
-  co_await persuade(pod);
   std::optional<Error> trouble;
+  const char* state = "may have been deleted";
   try {
-    // Once more: another command that ran meanwhile may have found the pod whole and dropped it.
-    backup = co_await save_backup(safe, kube::kPods, pod);
-    Json made = co_await bring_back(pod, std::move(value));
-    co_await drop_backup(safe, backup);
-    co_return made;
+    // An answer that Ctrl-C kept from us could be that the pod is on its way.
+    co_await persuade(safe, pod);
+  } catch (const http::TransportError& error) {
+    trouble = error;
+  }
+  try {
+    if (!trouble) {
+      state = "was deleted and is not back";
+      // Once more: another command that ran meanwhile may have found the pod whole and dropped it.
+      backup = co_await save_backup(safe, kube::kPods, pod);
+      Json made = co_await bring_back(pod, std::move(value));
+      state = "is back, but its backup could not be deleted";
+      co_await drop_backup(safe, backup);
+      co_return made;
+    }
   } catch (const Error& error) {
     trouble = error;
   }
   throw Error(
       trouble->status(),
-      fmt::format("{} in namespace {} was deleted and is not back: {}; it is kept in {}, and "
-                  "running this again puts it back",
-                  pod_name(pod), kube::namespace_of(pod), trouble->what(), backup.display()));
+      fmt::format("{} in namespace {} {}: {}; it is kept in {}, and running this again sees to it",
+                  pod_name(pod), kube::namespace_of(pod), state, trouble->what(),
+                  backup.display()));
 }
 
 Task<Json> Evictor::bring_back(const Json& pod, std::optional<std::string> value) {

@@ -39,9 +39,9 @@ class Evictor {
   Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt);
 
  private:
-  Task<> persuade(const kube::Json& pod);
+  Task<> persuade(kube::Client client, const kube::Json& pod);
   Task<kube::Json> bring_back(const kube::Json& pod, std::optional<std::string> value);
-  Task<kube::Answer> ask_to_leave(const kube::Json& pod);
+  Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);
   Task<bool> refused_for_now(const kube::Json& pod, const kube::Answer& answer,
                              Clock::time_point& next_notice);
   bool only_tries() const { return client_.dry_run() || client_.options().read_only; }
