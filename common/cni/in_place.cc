@@ -49,10 +49,17 @@ bool must_move(const Json& pod, const Json& spec, const Surroundings& around) {
   return !node || !may_run_on(spec, *node);
 }
 
+// What nodeSelector[key] will be.
+std::string value_after(const Json& object, const PinWish& wish) {
+  return wish.value ? *wish.value : kube::annotation_of(object, kPinnedOverAnnotation);
+}
+
 bool any_must_move(const Workload& workload, const PinWish& wish, const Surroundings& around) {
   Json spec = spec_with_pin(workload, wish);
+  auto after = value_after(workload.object, wish);
   return std::any_of(around.pods.begin(), around.pods.end(), [&](const Json* pod) {
-    return wish.value ? must_move(*pod, spec, around) : selects_key(at(*pod, "/spec"), wish.key);
+    return wish.value ? must_move(*pod, spec, around)
+                      : selected_value(at(*pod, "/spec"), wish.key) != after;
   });
 }
 
@@ -63,25 +70,20 @@ PinDecision plainly(PinWay way) {
 }
 
 PinDecision refuse(std::string why, bool may_settle) {
-  return {PinWay::kInPlace, std::move(why), may_settle, false};
+  return {PinWay::kInPlace, std::move(why), may_settle, false, ""};
 }
 
 PinDecision not_observed() {
-  return {PinWay::kInPlace, "its controller has not seen its last change yet", true, true};
-}
-
-std::string pin_in(const Json& template_owner, const std::string& key) {
-  const Json& selector = at(template_owner, "/spec/template/spec/nodeSelector");
-  return selector.is_object() ? selector.value(key, "") : "";
+  return {PinWay::kInPlace, "its controller has not seen its last change yet", true, true, ""};
 }
 
 // Another ReplicaSet that would equal the live one once that has changed (FindNewReplicaSet takes
 // the oldest of those that equal the Deployment).
 bool has_twin(const Json& live, const Json& deployment, const PinWish& wish,
               const Surroundings& around) {
-  auto wanted = wish.value ? *wish.value : kube::annotation_of(deployment, kPinnedOverAnnotation);
+  auto wanted = value_after(deployment, wish);
   return std::any_of(around.replica_sets.begin(), around.replica_sets.end(), [&](const Json* set) {
-    return set != &live && pin_in(*set, wish.key) == wanted &&
+    return set != &live && selected_value(at(*set, "/spec/template/spec"), wish.key) == wanted &&
            same_but_for_pin(at(*set, "/spec/template"), at(live, "/spec/template"), wish.key);
   });
 }
@@ -198,10 +200,19 @@ PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surr
   bool remembers = !remembered(object).is_null();
   if (!rolls) return plainly(PinWay::kTemplate);
   bool no_pods = around.pods.empty() && number_at(object, "/status/replicas") == 0;
-  if (no_pods || (on_delete(object) && !remembers)) return plainly(PinWay::kTemplate);
-  if (wish.way == PinWish::Way::kRollout) return plainly(PinWay::kRollout);
-  if (wish.way == PinWish::Way::kAuto && any_must_move(workload, wish, around)) {
-    return plainly(PinWay::kRollout);
+  if (no_pods) return plainly(PinWay::kTemplate);
+  bool must_follow = wish.way == PinWish::Way::kRollout || any_must_move(workload, wish, around);
+  if (on_delete(object) && !remembers) {
+    auto decision = plainly(PinWay::kTemplate);
+    if (must_follow)
+      decision.idle = "its updateStrategy is OnDelete: its pods follow when they are deleted";
+    return decision;
+  }
+  if (wish.way != PinWish::Way::kInPlace && must_follow) {
+    auto decision = plainly(PinWay::kRollout);
+    bool paused = kube::flag_at(object, "/spec/paused") && !remembers;
+    if (paused) decision.idle = "it is paused: its pods follow when it is resumed";
+    return decision;
   }
   if (remembers) return plainly(PinWay::kInPlace);
   if (kind == &kube::kDeployments) return deployment_in_place(object, wish, around);

@@ -35,6 +35,7 @@ struct PinDecision {
   std::string refusal;      ///< why it cannot be now; "" when it can
   bool may_settle = false;  ///< with a refusal: it will pass by itself
   bool unobserved = false;  ///< with a refusal: its controller needs a moment to see a change
+  std::string idle;  ///< why its pods will not follow by themselves; "" when they do or need not
 };
 
 /// In place where every pod is on a node that the pin allows, or (taking it off) no pod was born

@@ -34,11 +34,26 @@ std::map<std::string, std::vector<std::size_t>> by_owner(const std::vector<Json>
 }  // namespace
 
 Task<Neighbourhood> Neighbourhood::read(kube::Client client, std::string ns) {
+  return read_selected(std::move(client), std::move(ns), "");
+}
+
+// Kinds without a selector of that form get everything in their namespace.
+Task<Neighbourhood> Neighbourhood::read_around(kube::Client client, Workload workload) {
+  return read_selected(std::move(client), kube::namespace_of(workload.object),
+                       label_selector_of(workload.object));
+}
+
+Task<Neighbourhood> Neighbourhood::read_selected(kube::Client client, std::string ns,
+                                                 std::string label_selector) {
   auto nodes = query_for(kube::kNodes, "");
   nodes.metadata_only = true;
+  auto pods = query_for(kube::kPods, ns);
+  auto sets = query_for(kube::kReplicaSets, std::move(ns));
+  pods.label_selector = label_selector;
+  sets.label_selector = std::move(label_selector);
   std::vector<Task<std::vector<Json>>> lists;
-  lists.push_back(list_items(client, query_for(kube::kPods, ns)));
-  lists.push_back(list_items(client, query_for(kube::kReplicaSets, ns)));
+  lists.push_back(list_items(client, std::move(pods)));
+  lists.push_back(list_items(client, std::move(sets)));
   lists.push_back(list_items(client, nodes));
   auto results = co_await all(std::move(lists));
   Neighbourhood here;

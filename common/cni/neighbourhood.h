@@ -15,6 +15,9 @@ class Neighbourhood {
   /// Of a namespace, or of all when it is empty. Throws ApiError.
   static Task<Neighbourhood> read(kube::Client client, std::string ns);
 
+  /// As read(), but only what is around one workload. Throws ApiError.
+  static Task<Neighbourhood> read_around(kube::Client client, Workload workload);
+
   /// Valid as long as this object is neither changed nor moved.
   Surroundings around(const Workload& workload) const;
 
@@ -23,6 +26,8 @@ class Neighbourhood {
   bool any_node_has(const std::string& key, const std::string& value) const;
 
  private:
+  static Task<Neighbourhood> read_selected(kube::Client client, std::string ns,
+                                           std::string label_selector);
   std::vector<const kube::Json*> replica_sets_of(const std::string& uid) const;
 
   std::vector<kube::Json> pods_, nodes_, replica_sets_;

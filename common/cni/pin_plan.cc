@@ -7,6 +7,7 @@
 #include "common/cni/managed.h"
 #include "common/cni/names.h"
 #include "common/cni/pods.h"
+#include "common/cni/scheduling.h"
 
 namespace kcni::cni {
 
@@ -108,8 +109,7 @@ bool is_the_cni(const Workload& workload, const PinWish& wish) {
 }
 
 PinChange plan_pin(const Workload& workload, const PinWish& wish) {
-  const Json& selector = at(pod_spec_of(workload), "/nodeSelector");
-  std::string current = selector.is_object() ? selector.value(wish.key, "") : "";
+  auto current = selected_value(pod_spec_of(workload), wish.key);
   if (auto left_alone = out_of_reach(workload, wish, !current.empty())) return *left_alone;
   bool ours = kube::annotation_of(workload.object, kPinnedAnnotation) == wish.key;
   return wish.value ? plan_set(workload, wish, current, ours)

@@ -74,6 +74,11 @@ bool may_run_on(const Json& pod_spec, const Json& node) {
                      [&](const Json& term) { return term_holds(term, node); });
 }
 
+std::string selected_value(const Json& pod_spec, const std::string& key) {
+  const Json& selector = at(pod_spec, "/nodeSelector");
+  return selector.is_object() ? selector.value(key, "") : "";
+}
+
 bool selects_key(const Json& pod_spec, const std::string& key) {
   const Json& selector = at(pod_spec, "/nodeSelector");
   if (selector.is_object() && selector.contains(key)) return true;

@@ -12,6 +12,9 @@ namespace kcni::cni {
 /// Taints are not looked at.
 bool may_run_on(const kube::Json& pod_spec, const kube::Json& node);
 
+/// The value of nodeSelector[key] in a pod spec, "" when there is none.
+std::string selected_value(const kube::Json& pod_spec, const std::string& key);
+
 /// The pod spec's nodeSelector or required node affinity speaks of this label key.
 bool selects_key(const kube::Json& pod_spec, const std::string& key);
 

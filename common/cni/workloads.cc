@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/cni/managed.h"
 #include "common/cni/pods.h"
 #include "common/cni/scheduling.h"
 
@@ -77,8 +78,10 @@ std::vector<std::string> selectors_of_key(const std::vector<Workload>& workloads
                                           const std::vector<Json>& pods, const std::string& key) {
   std::vector<std::string> found;
   for (const auto& workload : workloads) {
-    bool scaled_down =
-        workload.resource == &kube::kReplicaSets && !kube::controller_of(workload.object).is_null();
+    bool scaled_down = workload.resource == &kube::kReplicaSets &&
+                       !kube::controller_of(workload.object).is_null() &&
+                       (!has_custom_owner(workload.object) ||
+                        kube::number_at(workload.object, "/spec/replicas", 1) == 0);
     bool finished_job = workload.resource == &kube::kJobs && job_finished(workload.object);
     if (scaled_down || finished_job) continue;
     if (selects_key(pod_spec_of(workload), key)) found.push_back(workload.place());

@@ -1,5 +1,7 @@
 #include "common/kube/tracker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace kcni::kube {
@@ -48,9 +50,17 @@ Task<> Tracker::wait_until(Condition condition, Deadline deadline, http::OnInter
   }
 }
 
-Task<Snapshot> Tracker::first_look(Deadline deadline) {
+Task<> Tracker::wait_until_looking(Deadline deadline) {
   Condition always = [](const Snapshot&) { return true; };
-  co_await wait_until(always, deadline);
+  try {
+    co_await wait_until(always, deadline);
+  } catch (const TimedOut&) {
+    throw TimedOut(fmt::format("timed out listing {}", query_.resource->plural));
+  }
+}
+
+Task<Snapshot> Tracker::first_look(Deadline deadline) {
+  co_await wait_until_looking(deadline);
   co_return *snapshot_;
 }
 

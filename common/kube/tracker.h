@@ -25,6 +25,9 @@ class Tracker {
   /// What is there to begin with. Throws as wait_until().
   Task<Snapshot> first_look(Deadline deadline);
 
+  /// Until it sees anything at all, for whoever acts on what it is to see. Throws as wait_until().
+  Task<> wait_until_looking(Deadline deadline);
+
   using Condition = std::function<bool(const Snapshot&)>;
   /// Until the condition holds. Throws TimedOut, Interrupted, and what ended the watch.
   Task<> wait_until(Condition condition, Deadline deadline,

@@ -21,11 +21,13 @@ constexpr int kMaxLooks = 5;
 
 // Also those that an earlier, interrupted run had patched are waited for; what was broken before
 // the migration is not: it would never come.
-std::vector<Workload> those_to_wait_for(cli::Context& context, const Scope& scope) {
+std::vector<Workload> those_to_wait_for(cli::Context& context, const Scope& scope,
+                                        const Pinner& pinner) {
   std::vector<std::string> broken;
   std::vector<Workload> wanted;
   for (const auto& workload : scope.workloads) {
-    if (cni::plan_pin(workload, scope.wish).kind != Kind::kUnchanged) continue;
+    bool as_wished = cni::plan_pin(workload, scope.wish).kind == Kind::kUnchanged;
+    if (!as_wished && !pinner.wrote(workload)) continue;  // a value that was put back is no pin
     const Json& annotations = kube::at(workload.object, "/metadata/annotations");
     if (annotations.contains(cni::kNotReadyBeforeAnnotation)) {
       broken.push_back(workload.place());
@@ -135,12 +137,12 @@ Task<> unpin_history(cli::Context& context, const Scope& scope) {
   co_await name_controller_revisions(context, scope);
 }
 
-Task<> wait_for_all(cli::Context& context, const Scope& scope) {
+Task<> wait_for_all(cli::Context& context, const Scope& scope, const Pinner& pinner) {
   if (!context.flags().flag("wait")) co_return;
   std::function<void(const std::string&)> progress = [&context](const std::string& missing) {
     context.waiting(missing);
   };
-  auto wanted = those_to_wait_for(context, scope);
+  auto wanted = those_to_wait_for(context, scope, pinner);
   co_await cni::wait_for_rollouts(context.client().until(context.deadline()), std::move(wanted),
                                   progress);
 }
@@ -157,7 +159,7 @@ Task<> apply(cli::Context& context, Scope scope) {
   if (real && scope.whole) co_await pin_latecomers(context, pinner, scope);
   if (!scope.wish.cni_itself) co_await treat_pods(context, scope);
   if (real) {
-    co_await wait_for_all(context, scope);
+    co_await wait_for_all(context, scope, pinner);
     co_await unpin_history(context, scope);
     co_await pinner.look_again();
   }

@@ -24,6 +24,16 @@ class ReplicaSetRefused : public Error {
   explicit ReplicaSetRefused(const kube::ApiError& error) : Error(error.status(), error.what()) {}
 };
 
+Error gone(const Workload& workload) {
+  return failed(workload.place() + " was deleted meanwhile by somebody else");
+}
+
+// What an in-place pin that stopped half-way has changed.
+const char* state_of(const Workload& workload) {
+  if (cni::remembered(workload.object).is_null()) return "as it should be";
+  return workload.resource == &kube::kDeployments ? "paused" : "with updateStrategy OnDelete";
+}
+
 }  // namespace
 
 kube::Tracker& Trackers::of(const kube::Resource& resource) {
@@ -51,7 +61,7 @@ Task<> InPlace::reread(Workload& workload) {
 
 Task<bool> InPlace::pin(Workload& workload) {
   // Who may not watch it could never learn when to go on.
-  co_await trackers_.of(*workload.resource).first_look(soon());
+  co_await trackers_.of(*workload.resource).wait_until_looking(soon());
   auto safe = client_.shielded();
   Json before = workload.object;
   Json patch = cni::in_place_patch(workload, wish_);
@@ -61,20 +71,14 @@ Task<bool> InPlace::pin(Workload& workload) {
   workload.object = kube::body_or_throw(std::move(answer));
   if (context_.dry_run() == cli::DryRun::kServer) co_return true;
   if (workload.resource != &kube::kDeployments) {
-    if (!wish_.value) co_await finish_other(workload);
+    if (!wish_.value) co_await finish_or_tell(workload);
     co_return true;
   }
   std::optional<Error> trouble;
   try {
-    co_await finish_deployment(workload);
+    co_await finish_or_tell(workload);
   } catch (const ReplicaSetRefused& error) {
     trouble = error;
-  } catch (const kube::ApiError& error) {
-    throw failed(fmt::format("{} is left paused: {}; running this again goes on", workload.place(),
-                             error.what()));
-  } catch (const http::TransportError& error) {
-    throw failed(fmt::format("{} is left paused: {}; running this again goes on", workload.place(),
-                             error.what()));
   }
   if (!trouble) co_return true;
   co_await take_back(workload, before);
@@ -83,11 +87,27 @@ Task<bool> InPlace::pin(Workload& workload) {
 }
 
 Task<> InPlace::finish(Workload& workload) {
-  if (workload.resource == &kube::kDeployments) {
-    co_await finish_deployment(workload);
-  } else {
-    co_await finish_other(workload);
+  co_await finish_or_tell(workload);
+}
+
+// Whoever reads of an error has to know in which state the object is.
+Task<> InPlace::finish_or_tell(Workload& workload) {
+  std::string why;
+  try {
+    if (workload.resource == &kube::kDeployments) {
+      co_await finish_deployment(workload);
+    } else {
+      co_await finish_other(workload);
+    }
+    co_return;
+  } catch (const kube::ApiError& error) {
+    if (error.answer().not_found()) throw gone(workload);
+    why = error.what();
+  } catch (const http::TransportError& error) {
+    why = error.what();
   }
+  throw failed(fmt::format("{} is left {}: {}; running this again goes on", workload.place(),
+                           state_of(workload), why));
 }
 
 // The ReplicaSet's template is still the old one, so its controller finds the two equal again.
@@ -141,16 +161,18 @@ Task<> InPlace::align_replica_set(const Workload& workload, const Json& replica_
 
 Task<> InPlace::finish_deployment(Workload& workload) {
   Json current = co_await current_replica_set(workload);
-  if (current.is_null()) {
-    context_.warn(workload.place() +
-                  " was changed by somebody else meanwhile: that change is rolled out now");
-    co_await put_back(workload);
+  bool same = !current.is_null();
+  if (same) {
+    co_await align_replica_set(workload, current);
+    same = co_await wait_observed(workload, /*updated=*/true);
+  }
+  if (!same) {
+    co_await let_roll(workload);
     co_return;
   }
-  co_await align_replica_set(workload, current);
-  co_await wait_observed(workload, /*updated=*/true);
   co_await put_back(workload);
-  co_await wait_observed(workload, /*updated=*/true);
+  same = co_await wait_observed(workload, /*updated=*/true);
+  if (!same) co_return;  // a change of somebody else's, which rolls as it would have without us
   try {
     co_await align_replica_set(workload, current);  // its controller copied our note there
   } catch (const ReplicaSetRefused&) {
@@ -158,9 +180,20 @@ Task<> InPlace::finish_deployment(Workload& workload) {
   }
 }
 
+Task<> InPlace::let_roll(Workload& workload) {
+  context_.warn(workload.place() +
+                " was changed by somebody else meanwhile: that change is rolled out now");
+  co_await reread(workload);
+  co_await put_back(workload);
+}
+
 Task<> InPlace::finish_other(Workload& workload) {
   if (cni::remembered(workload.object).is_null()) co_return;
-  co_await wait_observed(workload, /*updated=*/false);
+  bool same = co_await wait_observed(workload, /*updated=*/false);
+  if (!same) {
+    co_await let_roll(workload);
+    co_return;
+  }
   if (cni::all_updated(workload)) {
     co_await put_back(workload);
     co_return;
@@ -188,19 +221,25 @@ Task<> InPlace::put_back(Workload& workload) {
 }
 
 // Until its controller has seen the object as it is now, and, if `updated`, finds all pods to be of
-// its template.
-Task<> InPlace::wait_observed(Workload& workload, bool updated) {
+// its template. False as soon as somebody else has changed that template, and the object is as
+// they left it. Throws Error when it was deleted.
+Task<bool> InPlace::wait_observed(Workload& workload, bool updated) {
   auto key = kube::key_of(workload.object);
   auto uid = kube::uid_of(workload.object);
   long generation = kube::number_at(workload.object, "/metadata/generation");
+  const Json wanted = kube::at(workload.object, "/spec/template");
   Json seen;
+  bool same = true;
   kube::Tracker::Condition condition = [&](const kube::Snapshot& snapshot) {
     auto found = snapshot.find(key);
-    if (found == snapshot.end()) return false;
+    if (found == snapshot.end() || kube::uid_of(found->second) != uid) return true;
     const Json& object = found->second;
-    if (kube::uid_of(object) != uid) return true;
-    if (kube::number_at(object, "/status/observedGeneration") < generation) return false;
-    if (updated && !cni::all_updated({workload.resource, object})) return false;
+    if (kube::number_at(object, "/metadata/generation") < generation) return false;
+    same = kube::at(object, "/spec/template") == wanted;
+    bool observed = kube::number_at(object, "/status/observedGeneration") >= generation;
+    if (same && (!observed || (updated && !cni::all_updated({workload.resource, object})))) {
+      return false;
+    }
     seen = object;
     return true;
   };
@@ -208,13 +247,14 @@ Task<> InPlace::wait_observed(Workload& workload, bool updated) {
     co_await trackers_.of(*workload.resource)
         .wait_until(condition, soon(), http::OnInterrupt::kGoOn);
   } catch (const TimedOut&) {
-    bool paused = kube::flag_at(workload.object, "/spec/paused");
     throw blocked(fmt::format(
-        "{}{}: its controller has not taken notice of the change; running this again goes on",
-        workload.place(), paused ? " is left paused" : ""));
+        "{} is left {}: its controller has not taken notice of the change; running this again "
+        "goes on",
+        workload.place(), state_of(workload)));
   }
-  if (seen.is_null()) throw failed(workload.place() + " was deleted meanwhile");
+  if (seen.is_null()) throw gone(workload);
   workload.object = std::move(seen);
+  co_return same;
 }
 
 Task<> InPlace::wait_seen(Workload& workload) {

@@ -50,7 +50,9 @@ class InPlace {
   Task<> align_replica_set(const cni::Workload& workload, const kube::Json& replica_set);
   Task<kube::Json> current_replica_set(const cni::Workload& workload);
   Task<> take_back(cni::Workload& workload, const kube::Json& before);
-  Task<> wait_observed(cni::Workload& workload, bool updated);
+  Task<bool> wait_observed(cni::Workload& workload, bool updated);
+  Task<> finish_or_tell(cni::Workload& workload);
+  Task<> let_roll(cni::Workload& workload);
   Task<> reread(cni::Workload& workload);
   static Deadline soon();
 

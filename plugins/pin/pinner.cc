@@ -212,7 +212,7 @@ Task<> Pinner::pin(Workload& workload, Step step, const Neighbourhood& here) {
                                         kube::name_of(workload.object));
       workload.object = kube::body_or_throw(std::move(again));
     }
-    auto now = co_await Neighbourhood::read(client_, kube::namespace_of(workload.object));
+    auto now = co_await Neighbourhood::read_around(client_, workload);
     step = plan(workload, now);
     if (!step.writes()) {
       say(workload, step, PinWay::kTemplate);
@@ -308,9 +308,12 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
     if (!step.resume) return;
     what = "put back as it was";
   } else if (step.writes()) {
+    if (!step.decision.idle.empty()) {
+      context_.warn(fmt::format("{}: {}", workload.place(), step.decision.idle));
+    }
     what = wish_.value ? "pinned" : "unpinned";
     if (wish_.value) detail = wish_.key + "=" + *wish_.value;
-    std::string how = in_words(way);
+    std::string how = step.decision.idle.empty() ? in_words(way) : "";
     if (!how.empty()) detail += (detail.empty() ? "" : ", ") + how;
     ++counts_[how.empty() ? what : what + " " + (way == PinWay::kRollout ? "by rollout" : how)];
     auto manager = cni::manager_of(workload.object);
@@ -323,6 +326,12 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
   }
   context_.results().done(*workload.resource, kube::namespace_of(workload.object),
                           kube::name_of(workload.object), what, detail, workload.object);
+}
+
+bool Pinner::wrote(const Workload& workload) const {
+  return std::any_of(pinned_.begin(), pinned_.end(), [&](const Pinned& one) {
+    return kube::uid_of(one.workload.object) == kube::uid_of(workload.object);
+  });
 }
 
 bool Pinner::holds_strategies() const {
@@ -387,12 +396,18 @@ Task<> Pinner::look_for_restored(const Pinned& one) {
   if (answer.not_found()) co_return;
   Workload now{old.resource, kube::body_or_throw(std::move(answer))};
   bool selects = cni::plan_pin(now, wish_).kind == Kind::kUnchanged;
-  const Json& selector = kube::at(cni::pod_spec_of(now), "/nodeSelector");
-  bool has = selector.is_object() && wish_.value && selector.value(wish_.key, "") == *wish_.value;
+  bool has = wish_.value && cni::selected_value(cni::pod_spec_of(now), wish_.key) == *wish_.value;
   bool good = wish_.value ? has : selects || !cni::plan_pin(now, wish_).writes();
-  if (good) co_return;
-  throw failed(fmt::format("{} was put back by {}: change it there, and run this again",
-                           now.place(), cni::manager_of(now.object).name));
+  auto manager = cni::manager_of(now.object).name;
+  if (!good) {
+    throw failed(fmt::format("{} was put back by {}: change it there, and run this again",
+                             now.place(), manager));
+  }
+  bool held = cni::remembered(old.object).contains("updateStrategy");
+  if (held && kube::text_at(now.object, "/spec/updateStrategy/type") != "OnDelete") {
+    throw failed(fmt::format("the updateStrategy of {} was put back by {}, so its pods restart now",
+                             now.place(), manager));
+  }
 }
 
 }  // namespace kcni::pin

@@ -23,6 +23,8 @@ class Pinner {
   Task<> look_again();
 
   Trackers& trackers() { return trackers_; }
+  /// It was changed, by this run.
+  bool wrote(const cni::Workload& workload) const;
   std::string summary() const;
   /// Some were left with updateStrategy OnDelete, for their pods' sake.
   bool holds_strategies() const;

@@ -22,14 +22,15 @@ using kube::Json;
 
 namespace {
 
+constexpr int kMaxTries = 5;
+
 bool gated(const Json& pod) {
   const Json& gates = kube::at(pod, "/spec/schedulingGates");
   return gates.is_array() && !gates.empty();
 }
 
 std::string pin_of(const Json& pod, const std::string& key) {
-  const Json& selector = kube::at(pod, "/spec/nodeSelector");
-  return selector.is_object() ? selector.value(key, "") : "";
+  return cni::selected_value(kube::at(pod, "/spec"), key);
 }
 
 std::string place_of(const Json& pod) {
@@ -127,7 +128,9 @@ class Pods {
   }
 
   bool must_move(const Json& pod, const Workload& workload, const cni::Surroundings& around) const {
-    if (!wish_.value) return cni::selects_key(kube::at(pod, "/spec"), wish_.key);
+    if (!wish_.value) {
+      return pin_of(pod, wish_.key) != cni::selected_value(cni::pod_spec_of(workload), wish_.key);
+    }
     auto name = cni::node_of(pod);
     if (name.empty()) return false;
     return std::none_of(around.nodes.begin(), around.nodes.end(), [&](const Json* node) {
@@ -153,11 +156,16 @@ class Pods {
 
   Task<> pin_gated(const Json& pod) {
     if (context_.dry_run() != cli::DryRun::kClient) {
+      // By UID, not by resourceVersion: it may be sent again however often others write its status.
       Json patch = {{"metadata", {{"annotations", {{cni::kPinnedAnnotation, wish_.key}}}}}};
-      patch["metadata"]["resourceVersion"] = kube::text_at(pod, "/metadata/resourceVersion");
+      patch["metadata"]["uid"] = kube::uid_of(pod);
       patch["spec"]["nodeSelector"][wish_.key] = *wish_.value;
-      auto answer = co_await client_.patch(kube::kPods, kube::namespace_of(pod), kube::name_of(pod),
-                                           kube::PatchType::kMerge, std::move(patch));
+      kube::Answer answer;
+      for (int attempt = 0; attempt < kMaxTries; ++attempt) {
+        answer = co_await client_.patch(kube::kPods, kube::namespace_of(pod), kube::name_of(pod),
+                                        kube::PatchType::kMerge, patch);
+        if (!answer.conflict()) break;
+      }
       kube::body_or_throw(std::move(answer));
     }
     print(pod, "pinned");

@@ -189,6 +189,7 @@ specs() { # of all workloads, ReplicaSets included
   run_cni 4 pin deployment/worker -n shop --to flannel --overwrite
   one_error_line 'deployment.apps/worker' 'paused with a change that was not rolled out'
   run_cni 0 pin deployment/worker -n shop --to flannel --overwrite --rollout
+  contains "$errors" 'it is paused: its pods follow when it is resumed'
   run_cni 0 pin deployment/worker -n shop --remove
   [ "$(selector shop deployment/worker)" = '{"cni":"mine"}' ]
   kubectl -n shop patch deployment worker --type merge \

@@ -67,3 +67,39 @@ pins() { jq -r '.items[] | select(.kind == "Deployment") | .spec.template.spec.n
   done
   return 1
 }
+
+# meanwhile NAME COMMAND...: pins that Deployment in place, and does so while it is paused. What pin said is
+# in $output, its exit code in $code.
+meanwhile() {
+  local name=$1 pid try
+  "$CLUSTER/in" --dir "$KCNI_WORLD" kubectl-cni-pin "deployment/$name" -n "$NS" --to flannel --in-place \
+    >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+  pid=$!
+  for try in $(seq 100); do
+    if [ "$(kubectl -n "$NS" get deployment "$name" -o jsonpath='{.spec.paused}')" = true ]; then break; fi
+    sleep 0.05
+  done
+  "${@:2}" >&2
+  code=0
+  wait "$pid" || code=$?
+  output=$(<"$BATS_TEST_TMPDIR/said")
+  echo "$output (exit code $code)"
+}
+
+@test "what its user changes meanwhile is rolled out at once" {
+  local begun=$SECONDS
+  meanwhile two kubectl -n "$NS" set image deployment/two '*=example.com/two:newer'
+  [ "$code" = 0 ]
+  contains "$output" 'changed by somebody else meanwhile'
+  [ $((SECONDS - begun)) -lt 30 ]
+  [ "$(kubectl -n "$NS" get deployment two -o jsonpath='{.spec.paused}')" = '' ]
+  kubectl -n "$NS" rollout status deployment/two --timeout=60s
+}
+
+@test "what its user deletes meanwhile is not waited for" {
+  local begun=$SECONDS
+  meanwhile three kubectl -n "$NS" delete deployment three --wait=false
+  [ "$code" = 1 ]
+  contains "$output" 'deployment.apps/three in namespace slow was deleted meanwhile'
+  [ $((SECONDS - begun)) -lt 30 ]
+}
