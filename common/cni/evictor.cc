@@ -41,7 +41,7 @@ Task<> Evictor::persuade(kube::Client client, const Json& pod) {
   Clock::time_point next_notice{};
   while (true) {
     auto answer = co_await ask_to_leave(client, pod);
-    bool again = co_await refused_for_now(pod, answer, next_notice);
+    bool again = co_await refused_for_now(client, pod, answer, next_notice);
     if (!again) break;
     bool only_tried = only_tries();
     auto pause = kube::with_jitter(answer.retry_after.value_or(kRetryPause));
@@ -67,13 +67,15 @@ Task<kube::Answer> Evictor::ask_to_leave(kube::Client client, const Json& pod) {
 }
 
 // True when asking again later may help; false when the pod is on its way. Throws what is final.
-Task<bool> Evictor::refused_for_now(const Json& pod, const kube::Answer& answer,
-                                    Clock::time_point& next_notice) {
+Task<bool> Evictor::refused_for_now(kube::Client client, const Json& pod,
+                                    const kube::Answer& answer, Clock::time_point& next_notice) {
   if (answer.ok() || answer.not_found() || namespace_terminating(answer)) co_return false;
   if (answer.conflict()) {
     // Another UID under this name: ours has gone. Anything else is a passing conflict.
-    auto now = co_await client_.get(kube::kPods, kube::namespace_of(pod), kube::name_of(pod));
-    co_return now.ok() && kube::uid_of(now.body) == kube::uid_of(pod);
+    auto now = co_await client.get(kube::kPods, kube::namespace_of(pod), kube::name_of(pod));
+    bool gone = now.not_found() || (now.ok() && kube::uid_of(now.body) != kube::uid_of(pod));
+    if (!gone) blocked_by_[kube::key_of(pod)] = answer.message();
+    co_return !gone;
   }
   if (!answer.too_many_requests()) throw kube::ApiError(answer);
   const Json& cause = answer.cause("DisruptionBudget");
@@ -109,6 +111,11 @@ Task<Json> Evictor::recreate(Json pod, std::optional<std::string> value) {
     // An answer that Ctrl-C kept from us could be that the pod is on its way.
     co_await persuade(safe, pod);
   } catch (const http::TransportError& error) {
+    trouble = error;
+  } catch (const TimedOut& error) {
+    trouble = error;
+  } catch (const kube::ApiError& error) {
+    if (error.answer().status < 500) throw;
     trouble = error;
   }
   try {

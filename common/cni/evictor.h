@@ -42,7 +42,7 @@ class Evictor {
   Task<> persuade(kube::Client client, const kube::Json& pod);
   Task<kube::Json> bring_back(const kube::Json& pod, std::optional<std::string> value);
   Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);
-  Task<bool> refused_for_now(const kube::Json& pod, const kube::Answer& answer,
+  Task<bool> refused_for_now(kube::Client client, const kube::Json& pod, const kube::Answer& answer,
                              Clock::time_point& next_notice);
   bool only_tries() const { return client_.dry_run() || client_.options().read_only; }
 

@@ -136,6 +136,23 @@ PinDecision daemonset_in_place(const Workload& workload, const PinWish& wish,
   return plainly(PinWay::kInPlace);
 }
 
+// Its user's own OnDelete.
+PinDecision with_own_on_delete(const Workload& workload, const PinWish& wish,
+                               const Surroundings& around) {
+  auto decision = plainly(PinWay::kTemplate);
+  bool move = any_must_move(workload, wish, around);
+  if (workload.resource == &kube::kDaemonSets && wish.value && move) {
+    if (wish.way == PinWish::Way::kInPlace) return daemonset_in_place(workload, wish, around);
+    decision.idle =
+        "its controller deletes its pods on other nodes now; the rest follow when they are "
+        "deleted, "
+        "for its updateStrategy is OnDelete";
+  } else if (move || wish.way == PinWish::Way::kRollout) {
+    decision.idle = "its updateStrategy is OnDelete: its pods follow when they are deleted";
+  }
+  return decision;
+}
+
 Json strategy_on_delete() {
   return {{"type", "OnDelete"}, {"rollingUpdate", nullptr}};
 }
@@ -202,12 +219,7 @@ PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surr
   bool no_pods = around.pods.empty() && number_at(object, "/status/replicas") == 0;
   if (no_pods) return plainly(PinWay::kTemplate);
   bool must_follow = wish.way == PinWish::Way::kRollout || any_must_move(workload, wish, around);
-  if (on_delete(object) && !remembers) {
-    auto decision = plainly(PinWay::kTemplate);
-    if (must_follow)
-      decision.idle = "its updateStrategy is OnDelete: its pods follow when they are deleted";
-    return decision;
-  }
+  if (on_delete(object) && !remembers) return with_own_on_delete(workload, wish, around);
   if (wish.way != PinWish::Way::kInPlace && must_follow) {
     auto decision = plainly(PinWay::kRollout);
     bool paused = kube::flag_at(object, "/spec/paused") && !remembers;

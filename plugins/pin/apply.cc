@@ -58,9 +58,10 @@ Task<> pin_latecomers(cli::Context& context, Pinner& pinner, Scope& scope) {
   }
 }
 
-// Trap 22.
-Task<> unpin_replica_set(cli::Context& context, const cni::OldReplicaSet& old,
-                         const std::string& key) {
+// Trap 22. False after a conflict: its controller may have written a status, or somebody scaled it
+// up.
+Task<bool> unpin_replica_set(cli::Context& context, const cni::OldReplicaSet& old,
+                             const std::string& key) {
   const Json& set = *old.object;
   auto ns = kube::namespace_of(set), name = kube::name_of(set);
   kube::Answer answer;
@@ -74,19 +75,30 @@ Task<> unpin_replica_set(cli::Context& context, const cni::OldReplicaSet& old,
     answer = co_await context.client().patch(kube::kReplicaSets, ns, name, kube::PatchType::kMerge,
                                              std::move(patch));
   }
-  // Whoever changed it meanwhile may have scaled it up: the next run looks at it again.
-  if (answer.conflict() || answer.not_found()) co_return;
+  if (answer.conflict()) co_return false;
+  if (answer.not_found()) co_return true;
   kube::body_or_throw(std::move(answer));
   context.results().done(
       kube::kReplicaSets, ns, name, old.duplicate ? "deleted" : "unpinned",
       old.duplicate ? "scaled down, the same as another without the pin" : "scaled down");
+  co_return true;
 }
 
 Task<> unpin_history_of(cli::Context& context, const Workload& deployment, const std::string& key,
-                        const std::vector<const Json*>& sets) {
+                        std::vector<const Json*> sets) {
+  std::vector<Json> again;
   try {
-    for (const auto& old : cni::pinned_history(deployment.object, sets, key)) {
-      co_await unpin_replica_set(context, old, key);
+    bool whole = false;
+    for (int look = 0; !whole && look < kMaxLooks; ++look) {
+      whole = true;
+      for (const auto& old : cni::pinned_history(deployment.object, sets, key)) {
+        bool done = co_await unpin_replica_set(context, old, key);
+        whole = whole && done;
+      }
+      if (whole) break;
+      again = co_await cni::read_replica_sets(context.client(), deployment.object);
+      sets.clear();
+      for (const auto& set : again) sets.push_back(&set);
     }
   } catch (const Interrupted&) {
     throw;

@@ -16,6 +16,7 @@ namespace {
 
 // What a controller that is alive needs; it does nothing but compare.
 constexpr Milliseconds kControllersTime{60'000};
+constexpr Milliseconds kPause{500};
 constexpr int kMaxTries = 20;
 
 /// The server will not have the ReplicaSet changed (rights, admission): it is as it was.
@@ -32,6 +33,11 @@ Error gone(const Workload& workload) {
 const char* state_of(const Workload& workload) {
   if (cni::remembered(workload.object).is_null()) return "as it should be";
   return workload.resource == &kube::kDeployments ? "paused" : "with updateStrategy OnDelete";
+}
+
+Error left(const Workload& workload, const Error& trouble) {
+  return Error(trouble.status(), fmt::format("{} is left {}: {}; running this again goes on",
+                                             workload.place(), state_of(workload), trouble.what()));
 }
 
 }  // namespace
@@ -81,13 +87,25 @@ Task<bool> InPlace::pin(Workload& workload) {
     trouble = error;
   }
   if (!trouble) co_return true;
-  co_await take_back(workload, before);
+  std::optional<Error> still;
+  try {
+    co_await take_back(workload, before);
+  } catch (const Error& error) {
+    still = error;
+  }
+  if (still) throw left(workload, *still);
   throw Error(trouble->status(),
               fmt::format("{} was left as it was: {}", workload.place(), trouble->what()));
 }
 
 Task<> InPlace::finish(Workload& workload) {
-  co_await finish_or_tell(workload);
+  std::optional<Error> trouble;
+  try {
+    co_await finish_or_tell(workload);
+  } catch (const ReplicaSetRefused& error) {
+    trouble = error;
+  }
+  if (trouble) throw left(workload, *trouble);
 }
 
 // Whoever reads of an error has to know in which state the object is.
@@ -105,9 +123,10 @@ Task<> InPlace::finish_or_tell(Workload& workload) {
     why = error.what();
   } catch (const http::TransportError& error) {
     why = error.what();
+  } catch (const TimedOut& error) {
+    why = error.what();
   }
-  throw failed(fmt::format("{} is left {}: {}; running this again goes on", workload.place(),
-                           state_of(workload), why));
+  throw left(workload, failed(why));
 }
 
 // The ReplicaSet's template is still the old one, so its controller finds the two equal again.
@@ -130,8 +149,7 @@ Task<> InPlace::take_back(Workload& workload, const Json& before) {
     workload.object = kube::body_or_throw(std::move(answer));
     co_return;
   }
-  throw failed(workload.place() +
-               " is left paused, for somebody changes it all the time; run this again");
+  throw failed("somebody changes it all the time");
 }
 
 // Null when the Deployment's template was changed by somebody else while it was paused.
@@ -160,19 +178,25 @@ Task<> InPlace::align_replica_set(const Workload& workload, const Json& replica_
 }
 
 Task<> InPlace::finish_deployment(Workload& workload) {
-  Json current = co_await current_replica_set(workload);
-  bool same = !current.is_null();
-  if (same) {
+  Json current;
+  int tries = 0;
+  for (bool same = false; !same;) {
+    if (++tries > kMaxTries) throw left(workload, failed("somebody else changes it all the time"));
+    // Each time anew: who took the pin off again, or set another, restarts nothing either.
+    current = co_await current_replica_set(workload);
+    if (current.is_null()) {
+      co_await let_roll(workload);
+      co_return;
+    }
     co_await align_replica_set(workload, current);
     same = co_await wait_observed(workload, /*updated=*/true);
   }
-  if (!same) {
-    co_await let_roll(workload);
+  co_await put_back(workload);
+  bool same = co_await wait_observed(workload, /*updated=*/true);
+  if (!same) {  // a change of somebody else's, which rolls as it would have without us
+    rolling_.insert(kube::uid_of(workload.object));
     co_return;
   }
-  co_await put_back(workload);
-  same = co_await wait_observed(workload, /*updated=*/true);
-  if (!same) co_return;  // a change of somebody else's, which rolls as it would have without us
   try {
     co_await align_replica_set(workload, current);  // its controller copied our note there
   } catch (const ReplicaSetRefused&) {
@@ -185,6 +209,11 @@ Task<> InPlace::let_roll(Workload& workload) {
                 " was changed by somebody else meanwhile: that change is rolled out now");
   co_await reread(workload);
   co_await put_back(workload);
+  rolling_.insert(kube::uid_of(workload.object));
+}
+
+bool InPlace::rolls_after_all(const Workload& workload) const {
+  return rolling_.contains(kube::uid_of(workload.object));
 }
 
 Task<> InPlace::finish_other(Workload& workload) {
@@ -217,7 +246,7 @@ Task<> InPlace::put_back(Workload& workload) {
     co_await reread(workload);
     if (cni::remembered(workload.object).is_null()) co_return;  // another run did it
   }
-  throw failed(workload.place() + " is changed by somebody else all the time; run this again");
+  throw left(workload, failed("somebody else changes it all the time"));
 }
 
 // Until its controller has seen the object as it is now, and, if `updated`, finds all pods to be of
@@ -243,16 +272,26 @@ Task<bool> InPlace::wait_observed(Workload& workload, bool updated) {
     seen = object;
     return true;
   };
-  try {
-    co_await trackers_.of(*workload.resource)
-        .wait_until(condition, soon(), http::OnInterrupt::kGoOn);
-  } catch (const TimedOut&) {
-    throw blocked(fmt::format(
-        "{} is left {}: its controller has not taken notice of the change; running this again "
-        "goes on",
-        workload.place(), state_of(workload)));
+  auto deadline = soon();
+  while (seen.is_null()) {
+    try {
+      co_await trackers_.of(*workload.resource)
+          .wait_until(condition, deadline, http::OnInterrupt::kGoOn);
+    } catch (const TimedOut&) {
+      throw blocked(fmt::format(
+          "{} is left {}: its controller has not taken notice of the change; running this again "
+          "goes on",
+          workload.place(), state_of(workload)));
+    }
+    if (!seen.is_null()) break;
+    // Not in what the watch has seen so far: that may be from before it was created.
+    auto answer = co_await client_.shielded().get(
+        *workload.resource, kube::namespace_of(workload.object), kube::name_of(workload.object));
+    if (answer.not_found()) throw gone(workload);
+    if (kube::uid_of(kube::body_or_throw(std::move(answer))) != uid) throw gone(workload);
+    http::Waiter pause(client_.loop(), Deadline::after(kPause), http::OnInterrupt::kGoOn);
+    co_await pause;
   }
-  if (seen.is_null()) throw gone(workload);
   workload.object = std::move(seen);
   co_return same;
 }

@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "common/cli/command.h"
 #include "common/cni/in_place.h"
@@ -38,6 +40,9 @@ class InPlace {
   /// Puts back what is remembered, whatever follows: a StatefulSet's pods may roll.
   Task<> put_back(cni::Workload& workload);
 
+  /// Its template was changed by somebody else while it was pinned, and that change rolls.
+  bool rolls_after_all(const cni::Workload& workload) const;
+
   /// Waits until its controller has seen it as it is: a moment, for nobody need ask for that.
   Task<> wait_seen(cni::Workload& workload);
 
@@ -60,6 +65,7 @@ class InPlace {
   kube::Client client_;
   const cni::PinWish& wish_;
   Trackers& trackers_;
+  std::set<std::string> rolling_;  ///< UIDs
 };
 
 }  // namespace kcni::pin

@@ -253,6 +253,10 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
     written = co_await write_template(workload);
   }
   if (!written) co_return false;
+  if (context_.dry_run() == cli::DryRun::kNone && cni::plan_pin(workload, wish_).writes()) {
+    throw failed(workload.place() + " was changed back by somebody else meanwhile");
+  }
+  if (in_place_.rolls_after_all(workload)) way = record.way = PinWay::kRollout;
   record.workload = workload;
   pinned_.push_back(std::move(record));
   say(workload, step, way);

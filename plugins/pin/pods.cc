@@ -119,7 +119,9 @@ class Pods {
       bool standalone = workload.resource == &kube::kReplicaSets ||
                         workload.resource == &kube::kReplicationControllers;
       if (!standalone || !kube::controller_of(workload.object).is_null()) continue;
-      if (cni::plan_pin(workload, wish_).kind != cni::PinChange::Kind::kUnchanged) continue;
+      auto kind = cni::plan_pin(workload, wish_).kind;
+      bool restored = !wish_.value && kind == cni::PinChange::Kind::kSkipped;
+      if (kind != cni::PinChange::Kind::kUnchanged && !restored) continue;
       auto around = here.around(workload);
       for (const auto* pod : around.pods) {
         if (must_move(*pod, workload, around)) movable_.push_back(pod);

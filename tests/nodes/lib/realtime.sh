@@ -11,18 +11,8 @@ cpu_cgroup() {
   done < <(cgroup_mounts)
 }
 
-# before_all_but_the_probers PID: ahead of the other processes, as with a node's cores to itself. Not in real
-# time: its iptables would starve what it waits for. Its children inherit both.
-before_all_but_the_probers() {
-  local thread
-  if [[ -n $cpu ]]; then echo "$1" >"$cpu/cgroup.procs" || true; fi
-  for thread in /proc/"$1"/task/*; do renice -n -15 -p "${thread##*/}" >/dev/null || true; done
-}
-
 # prefer_probers ID: makes every prober and every server of that world a real-time process, also those
-# to come, until it is killed. Real time has its share of the CPU in the root cgroup only. kube-proxies come
-# next: all nodes of a world share the cores that each would have alone, and theirs is the time between an
-# eviction and the last packet to the pod.
+# to come, until it is killed. Real time has its share of the CPU in the root cgroup only.
 prefer_probers() {
   local id=$1 cpu pid comm file said=''
   local -A done_before=()
@@ -32,12 +22,7 @@ prefer_probers() {
       pid=${file#/proc/} pid=${pid%/comm}
       if [[ -n ${done_before[$pid]-} ]]; then continue; fi
       read -r comm <"$file" || continue
-      if [[ $comm != prober && $comm != kube-proxy ]] || ! grep -qs "/kubectl-cni-$id/" "/proc/$pid/cgroup"; then continue; fi
-      if [[ $comm == kube-proxy ]]; then
-        before_all_but_the_probers "$pid"
-        done_before[$pid]=yes
-        continue
-      fi
+      if [[ $comm != prober ]] || ! grep -qs "/kubectl-cni-$id/" "/proc/$pid/cgroup"; then continue; fi
       if [[ -n $cpu ]]; then echo "$pid" >"$cpu/cgroup.procs" || true; fi
       if chrt --all-tasks --fifo --pid 10 "$pid"; then
         done_before[$pid]=yes
