@@ -51,9 +51,10 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
 Task<> drop_backup(kube::Client client, BackupRef backup);
 
 struct MendOptions {
-  std::string key;       ///< the label key whose pin a recreated pod loses
-  std::string ns;        ///< looked into when Secrets of all namespaces may not be listed
-  bool dry_run = false;  ///< only tell
+  std::string key;            ///< the label key whose pin a recreated pod loses
+  std::string ns;             ///< looked into when Secrets of all namespaces may not be listed
+  bool dry_run = false;       ///< only tell
+  bool makes_backups = true;  ///< this run may: a missing right to look for them is worth a warning
   /// Told what is about to be put back; may be empty. Outlives the mending.
   std::function<void(const std::string&)> progress;
 };

@@ -175,6 +175,7 @@ Task<MendReport> mend(kube::Client client, MendOptions options) {
   MendReport report;
   auto list = co_await list_backups(client, "");
   if (!list && !options.ns.empty()) list = co_await list_backups(client, options.ns);
+  if (!list && !options.makes_backups) co_return report;
   if (!list) {
     report.warnings.push_back(
         "no right to list Secrets: backups of an interrupted run, if any, were not looked for");

@@ -28,8 +28,23 @@ const char* job_reason(const Json& job) {
   return ": the template of a Job that once ran cannot be changed, suspended or not";
 }
 
+// Only one key's pin is remembered, and the value that it stands over: taking off a second one
+// would put back the first one's.
+std::string pinned_by_another_key(const Workload& workload, const PinWish& wish) {
+  auto key = kube::annotation_of(workload.object, kPinnedAnnotation);
+  return key == wish.key ? "" : key;
+}
+
 PinChange plan_set(const Workload& workload, const PinWish& wish, const std::string& current,
                    bool ours) {
+  auto other = pinned_by_another_key(workload, wish);
+  if (!other.empty()) {
+    return {Kind::kRefused,
+            fmt::format("{} is pinned by the label key {} already; take that off first with "
+                        "'kubectl cni pin --remove --key {}', or pin with --key {}",
+                        workload.place(), other, other, other),
+            current};
+  }
   if (current == *wish.value) return {Kind::kUnchanged, "", current};
   if (current.empty() || ours || wish.overwrite) return {Kind::kSet, "", current};
   return {Kind::kRefused,

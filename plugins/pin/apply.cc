@@ -163,9 +163,8 @@ Task<> wait_for_all(cli::Context& context, const Scope& scope, const Pinner& pin
 
 Task<> apply(cli::Context& context, Scope scope) {
   bool real = context.dry_run() == cli::DryRun::kNone;
-  if (context.flags().flag("recreate-bare-pods")) {
-    co_await cli::mend_and_tell(context, context.client().until(context.deadline()));
-  }
+  co_await cli::mend_and_tell(context, context.client().until(context.deadline()),
+                              context.flags().flag("recreate-bare-pods"));
   Pinner pinner(context, scope);
   co_await pinner.pin_all(scope.workloads);
   if (real && scope.whole) co_await pin_latecomers(context, pinner, scope);

@@ -108,15 +108,22 @@ Task<> InPlace::finish(Workload& workload) {
   if (trouble) throw left(workload, *trouble);
 }
 
-// Whoever reads of an error has to know in which state the object is.
 Task<> InPlace::finish_or_tell(Workload& workload) {
+  bool deployment = workload.resource == &kube::kDeployments;
+  Task<> task = deployment ? finish_deployment(workload) : finish_other(workload);
+  co_await or_tell(workload, std::move(task));
+}
+
+Task<> InPlace::put_back(Workload& workload) {
+  Task<> task = write_back(workload);
+  co_await or_tell(workload, std::move(task));
+}
+
+// Whoever reads of an error has to know in which state the object is.
+Task<> InPlace::or_tell(Workload& workload, Task<> task) {
   std::string why;
   try {
-    if (workload.resource == &kube::kDeployments) {
-      co_await finish_deployment(workload);
-    } else {
-      co_await finish_other(workload);
-    }
+    co_await std::move(task);
     co_return;
   } catch (const kube::ApiError& error) {
     if (error.answer().not_found()) throw gone(workload);
@@ -191,7 +198,7 @@ Task<> InPlace::finish_deployment(Workload& workload) {
     co_await align_replica_set(workload, current);
     same = co_await wait_observed(workload, /*updated=*/true);
   }
-  co_await put_back(workload);
+  co_await write_back(workload);
   bool same = co_await wait_observed(workload, /*updated=*/true);
   if (!same) {  // a change of somebody else's, which rolls as it would have without us
     rolling_.insert(kube::uid_of(workload.object));
@@ -208,7 +215,7 @@ Task<> InPlace::let_roll(Workload& workload) {
   context_.warn(workload.place() +
                 " was changed by somebody else meanwhile: that change is rolled out now");
   co_await reread(workload);
-  co_await put_back(workload);
+  co_await write_back(workload);
   rolling_.insert(kube::uid_of(workload.object));
 }
 
@@ -224,7 +231,7 @@ Task<> InPlace::finish_other(Workload& workload) {
     co_return;
   }
   if (cni::all_updated(workload)) {
-    co_await put_back(workload);
+    co_await write_back(workload);
     co_return;
   }
   if (wish_.value) co_return;  // the pods are where they shall be; the strategy waits for them
@@ -234,7 +241,7 @@ Task<> InPlace::finish_other(Workload& workload) {
       workload.place()));
 }
 
-Task<> InPlace::put_back(Workload& workload) {
+Task<> InPlace::write_back(Workload& workload) {
   for (int i = 0; i < kMaxTries; ++i) {
     auto answer = co_await client_.shielded().patch(
         *workload.resource, kube::namespace_of(workload.object), kube::name_of(workload.object),

@@ -37,7 +37,8 @@ class InPlace {
   /// Goes on where an interrupted run, or this one, stopped: the template is as wished already.
   Task<> finish(cni::Workload& workload);
 
-  /// Puts back what is remembered, whatever follows: a StatefulSet's pods may roll.
+  /// Puts back what is remembered, whatever follows: a StatefulSet's pods may roll. Throws Error
+  /// that says in which state the object was left.
   Task<> put_back(cni::Workload& workload);
 
   /// Its template was changed by somebody else while it was pinned, and that change rolls.
@@ -57,6 +58,8 @@ class InPlace {
   Task<> take_back(cni::Workload& workload, const kube::Json& before);
   Task<bool> wait_observed(cni::Workload& workload, bool updated);
   Task<> finish_or_tell(cni::Workload& workload);
+  Task<> or_tell(cni::Workload& workload, Task<> task);
+  Task<> write_back(cni::Workload& workload);
   Task<> let_roll(cni::Workload& workload);
   Task<> reread(cni::Workload& workload);
   static Deadline soon();

@@ -180,6 +180,14 @@ specs() { # of all workloads, ReplicaSets included
   kubectl -n shop patch deployment api --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":null}}}}'
 }
 
+@test "pinned by one key, a second one is refused until the first is off" {
+  run_cni 0 pin deployment/web -n shop --to flannel
+  run_cni 4 pin deployment/web -n shop --to flannel --key network --force
+  one_error_line 'deployment.apps/web in namespace shop' '--remove --key cni'
+  run_cni 0 pin deployment/web -n shop --remove
+  [ -z "$(kubectl -n shop get deployment web -o jsonpath='{.metadata.annotations.kubectl-cni/pinned}')" ]
+}
+
 @test "another value of the key is refused, replaced with --overwrite and put back by --remove" {
   kubectl -n shop patch deployment worker --type merge \
     -p '{"spec":{"paused":true,"template":{"spec":{"nodeSelector":{"cni":"mine"}}}}}'

@@ -125,3 +125,20 @@ step() {
   echo "$output"
   [ -z "$output" ]
 }
+
+@test "a bare pod that a killed run had deleted is back after the next one, whatever its flags" {
+  local n gone=''
+  anew
+  for ((n = 1; n <= 40 && !gone; n++)); do
+    faults --kill-after "$n" -- kubectl-cni-pin "${PIN[@]}" >/dev/null 2>&1 || true
+    kubectl -n "$NS" wait pod/lone --for=delete --timeout=5s >/dev/null 2>&1 || true
+    kubectl -n "$NS" get pod lone >/dev/null 2>&1 || gone=yes
+  done
+  [ -n "$gone" ]
+  run_cni 0 pin --to flannel -n "$NS"
+  contains "$errors" 'pod/lone recreated from a backup left by an interrupted run'
+  settled now
+  run unfinished "$BATS_FILE_TMPDIR/now.json"
+  echo "$output"
+  [ -z "$output" ]
+}

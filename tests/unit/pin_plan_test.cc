@@ -55,6 +55,18 @@ TEST_CASE("pin: a value of somebody else's needs --overwrite, ours does not") {
   CHECK(plan_pin(workload, to("flannel")).kind == Kind::kSet);
 }
 
+TEST_CASE("pin: by one key at a time, for only one is remembered") {
+  auto workload = deployment({{"cni", "flannel"}});
+  mark(workload, kcni::cni::kPinnedAnnotation, "cni");
+  auto wish = to("flannel");
+  wish.key = "network";
+  auto change = plan_pin(workload, wish);
+  CHECK(change.kind == Kind::kRefused);
+  CHECK(change.reason.find("pin --remove --key cni") != std::string::npos);
+  wish.value.reset();
+  CHECK(plan_pin(workload, wish).kind == Kind::kUnchanged);
+}
+
 TEST_CASE("pin: the patch carries the resourceVersion, the pin, and what stood there") {
   auto patch = pin_patch(deployment(), to("flannel"));
   CHECK(at(patch, "/metadata/resourceVersion") == "7");
