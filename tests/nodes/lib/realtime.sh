@@ -1,6 +1,6 @@
 # The measuring instrument ahead of what it measures: on two cores that compile BPF programs, a prober
-# at normal priority measures the scheduler. And kube-proxy next: all nodes of a world share the cores that
-# each would have alone. Sourced by tests/nodes/migrate, after cgroups.sh.
+# at normal priority measures the scheduler. kube-proxy and CoreDNS come next: all nodes of a world share the
+# cores that each would have alone. Sourced by tests/nodes/migrate, after cgroups.sh.
 # shellcheck shell=bash
 
 # cpu_cgroup: the root of the hierarchy in which the CPU is shared out; empty where there is none.
