@@ -50,7 +50,4 @@ std::string exec_info(const ExecPlugin& plugin, const ExecCluster& cluster, bool
 /// without anything secret.
 ExecCredential parse_exec_credential(const std::string& output, const std::string& api_version);
 
-/// A time as Kubernetes writes it: 2026-11-23T10:53:00Z, with a fraction or an offset if need be.
-std::optional<std::chrono::system_clock::time_point> parse_rfc3339(const std::string& text);
-
 }  // namespace kcni::kube

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/time.h"
 #include "common/kube/credentials_exec.h"
 #include "common/kube/credentials_token.h"
 #include "tests/unit/catch.h"

@@ -6,6 +6,7 @@
 
 #include "common/base/base64.h"
 #include "common/base/error.h"
+#include "common/base/time.h"
 #include "tests/unit/catch.h"
 
 namespace kcni::kube {
