@@ -19,6 +19,9 @@ namespace {
 
 constexpr const char* kTemplateHash = "pod-template-hash";
 constexpr const char* kStrategy = "/spec/updateStrategy";
+constexpr const char* kHistoryLimit = "revisionHistoryLimit";
+constexpr const char* kHistoryPointer = "/spec/revisionHistoryLimit";
+constexpr long kDefaultHistory = 10;
 
 bool observed(const Json& object) {
   return number_at(object, "/status/observedGeneration") >=
@@ -162,6 +165,9 @@ void put_back(Json& patch, const Json& object) {
   if (has_note(object)) patch["metadata"]["annotations"][kInPlaceAnnotation] = nullptr;
   if (memory.is_null()) return;
   for (const auto& [field, value] : memory.items()) {
+    bool changed =
+        field == kHistoryLimit && number_at(object, kHistoryPointer) != value.get<long>() + 1;
+    if (changed) continue;  // by its user, meanwhile
     patch["spec"][field] = field == "paused" && value == false ? Json() : value;
   }
 }
@@ -193,9 +199,11 @@ Json remembered(const Json& object) {
   if (text.empty()) return nullptr;
   Json memory = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!memory.is_object()) return Json::object();
-  // A rollback, or a resume by hand, leaves a note behind that means nothing any more.
-  bool stale = memory.contains("paused") && !kube::flag_at(object, "/spec/paused");
-  return stale ? Json() : memory;
+  // A rollback, a resume by hand or a strategy of its user's leaves a note behind that means
+  // nothing any more.
+  bool resumed = memory.contains("paused") && !kube::flag_at(object, "/spec/paused");
+  bool rolls_again = memory.contains("updateStrategy") && !on_delete(object);
+  return resumed || rolls_again ? Json() : memory;
 }
 
 const Json* only_live_replica_set(const Surroundings& around) {
@@ -224,12 +232,30 @@ PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surr
     auto decision = plainly(PinWay::kRollout);
     bool paused = kube::flag_at(object, "/spec/paused") && !remembers;
     if (paused) decision.idle = "it is paused: its pods follow when it is resumed";
+    long partition = number_at(object, "/spec/updateStrategy/rollingUpdate/partition");
+    if (partition > 0) {
+      decision.idle = fmt::format("its pods below its partition {} do not follow", partition);
+    }
     return decision;
   }
   if (remembers) return plainly(PinWay::kInPlace);
   if (kind == &kube::kDeployments) return deployment_in_place(object, wish, around);
   if (kind == &kube::kStatefulSets) return statefulset_in_place(object);
   return daemonset_in_place(workload, wish, around);
+}
+
+std::size_t pods_left_behind(const Workload& workload, const PinWish& wish,
+                             const Surroundings& around) {
+  bool rolls =
+      workload.resource == &kube::kDeployments && !kube::flag_at(workload.object, "/spec/paused");
+  if (!rolls || !all_updated(workload) || !only_live_replica_set(around)) return 0;
+  Json spec = spec_with_pin(workload, wish);
+  auto after = selected_value(pod_spec_of(workload), wish.key);
+  return static_cast<std::size_t>(
+      std::count_if(around.pods.begin(), around.pods.end(), [&](const Json* pod) {
+        return wish.value ? must_move(*pod, spec, around)
+                          : selected_value(at(*pod, "/spec"), wish.key) != after;
+      }));
 }
 
 std::string no_node_fits(const Workload& workload, const PinWish& wish,
@@ -255,8 +281,13 @@ Json in_place_patch(const Workload& workload, const PinWish& wish) {
   const Json& object = workload.object;
   Json memory = remembered(object);
   if (workload.resource == &kube::kDeployments) {
-    if (memory.is_null()) memory = {{"paused", kube::flag_at(object, "/spec/paused")}};
+    // While the two templates differ its live ReplicaSet counts as an old one, and one more old one
+    // than the limit would be deleted (deployment controller, cleanupDeployment when paused).
+    long limit = number_at(object, kHistoryPointer, kDefaultHistory);
+    bool fresh = memory.is_null();
+    if (fresh) memory = {{"paused", kube::flag_at(object, "/spec/paused")}, {kHistoryLimit, limit}};
     patch["spec"]["paused"] = true;
+    if (fresh) patch["spec"][kHistoryLimit] = limit + 1;
   } else {
     if (memory.is_null()) memory = {{"updateStrategy", at(object, kStrategy)}};
     patch["spec"]["updateStrategy"] = strategy_on_delete();

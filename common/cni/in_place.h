@@ -42,11 +42,17 @@ struct PinDecision {
 /// with it; by a rollout otherwise; or as asked for.
 PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surroundings& around);
 
+/// Of a Deployment at rest whose template is as wished: pods that are not, for they were born
+/// before its template and its ReplicaSet's were changed in place. 0 for anything else.
+std::size_t pods_left_behind(const Workload& workload, const PinWish& wish,
+                             const Surroundings& around);
+
 /// Why the workload cannot be pinned where it stands, whatever the way: no node with the label fits
 /// its own nodeName, nodeSelector and affinity. "" when one does.
 std::string no_node_fits(const Workload& workload, const PinWish& wish, const Surroundings& around);
 
-/// What is remembered of the workload: {"paused": false} or {"updateStrategy": {...}}; null:
+/// What is remembered of the workload: {"paused": false, "revisionHistoryLimit": 10} or
+/// {"updateStrategy": {...}}; null:
 /// nothing.
 kube::Json remembered(const kube::Json& object);
 

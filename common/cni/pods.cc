@@ -18,7 +18,8 @@ bool on_host_network(const Json& pod) {
 }
 
 bool is_mirror(const Json& pod) {
-  return !kube::annotation_of(pod, "kubernetes.io/config.mirror").empty();
+  const Json& annotations = at(pod, "/metadata/annotations");
+  return annotations.is_object() && annotations.contains("kubernetes.io/config.mirror");
 }
 
 bool has_empty_dir(const Json& pod) {
@@ -28,7 +29,8 @@ bool has_empty_dir(const Json& pod) {
 }
 
 bool of_daemonset(const Json& pod) {
-  return text_at(kube::controller_of(pod), "/kind") == "DaemonSet";
+  const Json& owner = kube::controller_of(pod);
+  return text_at(owner, "/kind") == "DaemonSet" && text_at(owner, "/apiVersion") == "apps/v1";
 }
 
 bool is_bare(const Json& pod) {

@@ -67,10 +67,18 @@ std::string daemonset_missing(const Json& object) {
   return "";
 }
 
+// Who has rights in one namespace only need not have them in all.
+std::string only_namespace(const std::set<std::string>& keys) {
+  std::set<std::string> namespaces;
+  for (const auto& key : keys) namespaces.insert(key.substr(0, key.find('/')));
+  return namespaces.size() == 1 ? *namespaces.begin() : "";
+}
+
 Task<> wait_for_kind(kube::Client client, const kube::Resource* resource,
                      std::set<std::string> keys, Missing& missing, std::size_t number) {
   kube::Query query;
   query.resource = resource;
+  query.ns = only_namespace(keys);
   kube::Until done = [&](const kube::Snapshot& snapshot) {
     std::vector<std::string> now;
     for (const auto& key : keys) {
@@ -95,6 +103,13 @@ std::string rollout_missing(const kube::Resource& resource, const Json& object) 
   if (&resource == &kube::kStatefulSets) return statefulset_missing(object);
   if (&resource == &kube::kDaemonSets) return daemonset_missing(object);
   return "";
+}
+
+Json restart_patch(const Json& workload, const std::string& now) {
+  Json patch;
+  patch["metadata"]["resourceVersion"] = kube::text_at(workload, "/metadata/resourceVersion");
+  patch["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = now;
+  return patch;
 }
 
 Task<> wait_for_rollouts(kube::Client client, std::vector<Workload> workloads,

@@ -14,6 +14,10 @@ namespace kcni::cni {
 /// The rules: kubectl/pkg/polymorphichelpers/rollout_status.go.
 std::string rollout_missing(const kube::Resource& resource, const kube::Json& object);
 
+/// What `kubectl rollout restart` patches, and the resourceVersion of what was looked at. now: as
+/// now_rfc3339() has it.
+kube::Json restart_patch(const kube::Json& workload, const std::string& now);
+
 /// Watches until the rollouts of all these are complete; one that is deleted meanwhile counts as
 /// complete. progress gets a line about all of them whenever what is missing changes. Throws
 /// TimedOut that names workloads and what they wait for.

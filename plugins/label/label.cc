@@ -5,10 +5,13 @@
 #include "common/base/text.h"
 #include "common/cli/cni_flags.h"
 #include "common/cli/diff.h"
+#include "common/cli/mending.h"
 #include "common/cni/cni_wait.h"
 #include "common/cni/label_plan.h"
+#include "common/cni/names.h"
 #include "common/cni/node_choice.h"
 #include "common/cni/nodes.h"
+#include "common/cni/scheduling.h"
 #include "common/cni/workloads.h"
 #include "common/kube/label_syntax.h"
 
@@ -108,9 +111,11 @@ class Run {
   Task<> run() {
     auto selection = selection_from(context_);
     bool counts = context_.flags().given("count");
-    nodes_ = co_await cni::select_nodes(client_, selection, /*metadata_only=*/!counts);
+    bool whole = counts || prints_objects();
+    nodes_ = co_await cni::select_nodes(client_, selection, /*metadata_only=*/!whole);
     if (counts) co_await choose();
     refuse_foreign();
+    co_await cli::mend_in_passing(context_, /*makes_backups=*/false);
     if (context_.flags().flag("diff")) show_diff();
     bool removes = !wish_.value && !context_.flags().flag("force");
     if (removes && would_change()) co_await refuse_if_selected(client_, wish_.key);
@@ -199,14 +204,15 @@ class Run {
   Task<bool> write(Json& node) {
     auto what = wish_.value ? "labeled" : "unlabeled";
     auto name = kube::name_of(node);
+    Json patch = cni::label_patch(node, wish_);
     if (context_.dry_run() == cli::DryRun::kClient) {
+      node.merge_patch(patch);
       print(node, what);
       co_return true;
     }
-    Json patch = cni::label_patch(node, wish_);
     // Strategic: the server does without a detour over JSON text, which a merge patch costs it.
     auto answer = co_await client_.patch(kube::kNodes, "", name, kube::PatchType::kStrategic,
-                                         std::move(patch), /*metadata_only=*/true);
+                                         std::move(patch), /*metadata_only=*/!prints_objects());
     if (answer.conflict()) {
       auto again = co_await client_.get(kube::kNodes, "", name);
       node = kube::body_or_throw(std::move(again));
@@ -215,6 +221,11 @@ class Run {
     node = kube::body_or_throw(std::move(answer));
     print(node, what);
     co_return true;
+  }
+
+  bool prints_objects() const {
+    auto format = context_.results().format();
+    return format == cli::OutputFormat::kJson || format == cli::OutputFormat::kYaml;
   }
 
   std::string summary() const {
@@ -229,6 +240,30 @@ class Run {
     context_.results().done(kube::kNodes, "", kube::name_of(node), what, detail, node);
   }
 
+  // --from has left the others alone.
+  std::vector<Json> those_as_wished() const {
+    std::vector<Json> nodes;
+    for (const auto& node : nodes_) {
+      bool has = kube::has_label(node, wish_.key);
+      bool wished = wish_.value ? kube::label_of(node, wish_.key) == *wish_.value : !has;
+      if (wished) nodes.push_back(node);
+    }
+    return nodes;
+  }
+
+  // Nothing would be missing, and a script would believe that they have left.
+  void warn_of_those_that_stay(const std::vector<cni::CniDaemonSet>& daemonsets) {
+    for (const auto& daemonset : daemonsets) {
+      if (cni::selects_key(kube::at(daemonset.object, "/spec/template/spec"), wish_.key)) continue;
+      auto cni = cni::name_of(daemonset.cni);
+      context_.warn(
+          fmt::format("daemonset.apps/{} does not select the label {}, so its pods stay on these "
+                      "nodes: 'kubectl "
+                      "cni pin --cni {} --to {}' makes them follow it",
+                      kube::name_of(daemonset.object), wish_.key, cni, cni));
+    }
+  }
+
   Task<> wait() {
     cni::NamedDaemonSets named = cli::named_daemonsets(context_);
     auto daemonsets = co_await cni::find_cni_daemonsets(client_, named);
@@ -239,8 +274,9 @@ class Run {
     std::function<void(const std::string&)> progress = [this](const std::string& missing) {
       context_.waiting(missing);
     };
+    if (wish_.value == cni::kNoneValue) warn_of_those_that_stay(daemonsets);
     co_await cni::wait_for_cni_pods(client_.until(context_.deadline()), std::move(daemonsets),
-                                    nodes_, progress);
+                                    those_as_wished(), progress);
   }
 
   cli::Context& context_;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/base/text.h"
 #include "common/cli/mending.h"
@@ -163,16 +164,21 @@ Task<> wait_for_all(cli::Context& context, const Scope& scope, const Pinner& pin
 
 Task<> apply(cli::Context& context, Scope scope) {
   bool real = context.dry_run() == cli::DryRun::kNone;
-  co_await cli::mend_and_tell(context, context.client().until(context.deadline()),
-                              context.flags().flag("recreate-bare-pods"));
+  co_await cli::mend_in_passing(context, context.flags().flag("recreate-bare-pods"));
   Pinner pinner(context, scope);
   co_await pinner.pin_all(scope.workloads);
   if (real && scope.whole) co_await pin_latecomers(context, pinner, scope);
   if (!scope.wish.cni_itself) co_await treat_pods(context, scope);
   if (real) {
-    co_await wait_for_all(context, scope, pinner);
+    std::optional<Error> late;
+    try {
+      co_await wait_for_all(context, scope, pinner);
+    } catch (const TimedOut& error) {
+      late = error;  // what follows is as true of those that are not late
+    }
     co_await unpin_history(context, scope);
     co_await pinner.look_again();
+    if (late) context.report(*late);
   }
   if (real && pinner.holds_strategies()) {
     context.note(

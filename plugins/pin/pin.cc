@@ -38,6 +38,8 @@ void add_flags(cxxopts::OptionAdder& add) {
       cxxopts::value<std::string>()->default_value("patch"), "MODE");
   add("recreate-bare-pods", "Also bare Pods: backed up, deleted and created anew",
       cxxopts::value<bool>());
+  add("delete-emptydir-data", "Bare Pods too whose data in emptyDir volumes will be lost",
+      cxxopts::value<bool>());
   add("evict", "Evict the pods of standalone ReplicaSets and ReplicationControllers that must move",
       cxxopts::value<bool>());
   add("diff", "Show what changes, as diff -u does; with --dry-run nothing else happens",

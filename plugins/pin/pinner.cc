@@ -6,6 +6,7 @@
 
 #include "common/base/bounded.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "common/cli/diff.h"
 #include "common/cni/managed.h"
 #include "common/cni/pods.h"
@@ -47,6 +48,16 @@ void refuse_if_nodes_lose_it(const Workload& workload, const cni::PinWish& wish,
       "pinning {} to {}={} would take it from {} at once; label the nodes first with 'kubectl cni "
       "label --all --to {}', or say --force",
       workload.place(), wish.key, *wish.value, some_of(losers), *wish.value));
+}
+
+// Pods of a Deployment whose nodeSelector[key] is not that of its template.
+std::size_t born_with_another(const Workload& workload, const std::string& key,
+                              const Surroundings& around) {
+  if (workload.resource != &kube::kDeployments) return 0;
+  auto now = cni::selected_value(cni::pod_spec_of(workload), key);
+  return static_cast<std::size_t>(std::count_if(
+      around.pods.begin(), around.pods.end(),
+      [&](const Json* pod) { return cni::selected_value(kube::at(*pod, "/spec"), key) != now; }));
 }
 
 const char* in_words(PinWay way) {
@@ -97,6 +108,16 @@ Pinner::Step Pinner::plan(const Workload& workload, const Neighbourhood& here) c
       step.decision = {};
       step.decision.way = PinWay::kInPlace;
     }
+    if (!step.resume && step.change.kind == Kind::kUnchanged) {
+      step.left_behind = cni::pods_left_behind(workload, wish_, around);
+      // Pods on nodes that the pin excludes by now are whoever relabelled them's business, unless
+      // asked.
+      bool roll = wish_.value ? wish_.way == cni::PinWish::Way::kRollout
+                              : wish_.way != cni::PinWish::Way::kInPlace;
+      step.restart = roll && step.left_behind > 0;
+      if (step.restart) step.decision = {};
+      if (step.restart) step.decision.way = PinWay::kRollout;
+    }
     return step;
   }
   if (wish_.force) return step;
@@ -120,7 +141,8 @@ void Pinner::refuse_without_a_node(const Neighbourhood& here) const {
 
 Task<> Pinner::pin_all(std::vector<Workload>& workloads) {
   auto here = co_await Neighbourhood::read(client_, ns_);
-  Group direct, in_place, rollouts;
+  Group direct, in_place, rollouts, settling;
+  bool waits = context_.flags().flag("wait");
   bool writes = false;
   std::vector<std::pair<Workload*, Step>> others;
   for (auto& workload : workloads) {
@@ -128,7 +150,9 @@ Task<> Pinner::pin_all(std::vector<Workload>& workloads) {
       Step step = plan(workload, here);
       writes |= step.change.writes();
       auto way = step.decision.way;
+      bool settles = waits && step.writes() && step.decision.may_settle;
       auto& group = !step.writes()            ? others
+                    : settles                 ? settling
                     : way == PinWay::kInPlace ? in_place
                     : way == PinWay::kRollout ? rollouts
                                               : direct;
@@ -139,11 +163,13 @@ Task<> Pinner::pin_all(std::vector<Workload>& workloads) {
     }
   }
   if (writes) refuse_without_a_node(here);
-  if (context_.flags().flag("diff")) show_diff({&direct, &in_place, &rollouts});
+  if (context_.flags().flag("diff")) show_diff({&direct, &in_place, &settling, &rollouts});
   for (auto& [workload, step] : others) say(*workload, step, PinWay::kTemplate);
   std::vector<Task<>> groups;
   groups.push_back(run_group(direct, 0, here));
   groups.push_back(run_group(in_place, kInPlaceAtOnce, here));
+  groups.push_back(
+      run_group(settling, 0, here));  // most of their time they wait for others' rollouts
   groups.push_back(run_group(rollouts, most_rollouts_, here));
   co_await all(std::move(groups));
 }
@@ -155,9 +181,10 @@ void Pinner::show_diff(const std::vector<Group*>& groups) {
     for (const auto& [workload, step] : *group) {
       bool keeps = step.decision.way == PinWay::kInPlace &&
                    workload->resource != &kube::kDeployments && wish_.value;
-      Json patch = step.resume ? cni::put_back_patch(workload->object)
-                   : keeps     ? cni::in_place_patch(*workload, wish_)
-                               : cni::rollout_patch(*workload, wish_);
+      Json patch = step.restart  ? cni::restart_patch(workload->object, now_rfc3339())
+                   : step.resume ? cni::put_back_patch(workload->object)
+                   : keeps       ? cni::in_place_patch(*workload, wish_)
+                                 : cni::rollout_patch(*workload, wish_);
       diff.add(cli::diff_name(workload->object, workload->resource->api_version(),
                               workload->resource->kind),
                workload->object, patch);
@@ -227,6 +254,7 @@ Task<> Pinner::pin(Workload& workload, Step step, const Neighbourhood& here) {
 Task<bool> Pinner::write(Workload& workload, const Step& step, const Surroundings& around) {
   auto way = step.decision.way;
   if (context_.dry_run() == cli::DryRun::kClient) {
+    if (step.change.writes()) workload.object.merge_patch(cni::rollout_patch(workload, wish_));
     say(workload, step, way);
     co_return true;
   }
@@ -250,22 +278,46 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
   } else if (way == PinWay::kInPlace) {
     written = co_await in_place_.pin(workload);
   } else {
-    written = co_await write_template(workload);
+    written = co_await write_template(workload, step);
   }
   if (!written) co_return false;
   if (context_.dry_run() == cli::DryRun::kNone && cni::plan_pin(workload, wish_).writes()) {
     throw failed(workload.place() + " was changed back by somebody else meanwhile");
   }
+  if (step.resume && workload.resource == &kube::kDeployments) way = record.way = PinWay::kInPlace;
   if (in_place_.rolls_after_all(workload)) way = record.way = PinWay::kRollout;
   record.workload = workload;
   pinned_.push_back(std::move(record));
   say(workload, step, way);
   if (way == PinWay::kRollout && most_rollouts_ > 0) co_await wait_for_its_rollout(workload);
+  if (step.resume && way == PinWay::kInPlace) co_await restart_what_stayed(workload);
+  bool unpinned = way == PinWay::kInPlace && step.change.kind == Kind::kRemove;
+  if (unpinned) name_left_behind(workload, born_with_another(workload, wish_.key, around));
   co_return true;
 }
 
-Task<bool> Pinner::write_template(Workload& workload) {
-  Json patch = cni::rollout_patch(workload, wish_);
+// What a killed run had begun in place was brought to its end, but pods had to follow.
+Task<> Pinner::restart_what_stayed(Workload& workload) {
+  if (context_.dry_run() != cli::DryRun::kNone) co_return;
+  auto now = co_await Neighbourhood::read_around(client_, workload);
+  Step step = plan(workload, now);
+  if (step.restart) {
+    auto its = now.around(workload);
+    co_await write(workload, step, its);
+  }
+}
+
+void Pinner::name_left_behind(const Workload& workload, std::size_t count) {
+  if (count == 0) return;
+  context_.warn(
+      fmt::format("{}: {} born with the pin and keep it until they are restarted "
+                  "('kubectl cni pin --remove --rollout' does so)",
+                  workload.place(), count_of(count, "pod") + (count == 1 ? " was" : " were")));
+}
+
+Task<bool> Pinner::write_template(Workload& workload, const Step& step) {
+  Json patch = step.restart ? cni::restart_patch(workload.object, now_rfc3339())
+                            : cni::rollout_patch(workload, wish_);
   auto answer =
       co_await client_.patch(*workload.resource, kube::namespace_of(workload.object),
                              kube::name_of(workload.object), kube::PatchType::kMerge, patch);
@@ -311,6 +363,10 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
     ++counts_["skipped"];
     if (!step.resume) return;
     what = "put back as it was";
+  } else if (step.restart) {
+    what = "restarted";
+    detail = "rolling";
+    ++counts_["restarted by rollout"];
   } else if (step.writes()) {
     if (!step.decision.idle.empty()) {
       context_.warn(fmt::format("{}: {}", workload.place(), step.decision.idle));
@@ -327,6 +383,7 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
     }
   } else {
     ++counts_[what];
+    if (!wish_.value) name_left_behind(workload, step.left_behind);
   }
   context_.results().done(*workload.resource, kube::namespace_of(workload.object),
                           kube::name_of(workload.object), what, detail, workload.object);

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "common/base/text.h"
 #include "common/cli/mending.h"
 #include "common/cni/evictor.h"
+#include "common/cni/managed.h"
 #include "common/cni/names.h"
 #include "common/cni/neighbourhood.h"
 #include "common/cni/pods_recreate.h"
@@ -48,25 +51,41 @@ class Pods {
         evictor_(client_, tracker_, options()) {}
 
   Task<> treat() {
-    bool recreates = context_.flags().flag("recreate-bare-pods");
     auto here = co_await Neighbourhood::read(client_, scope_.ns);
-    if (scope_.whole) {
-      for (const auto& pod : here.pods()) sort(pod);
+    auto selected = co_await selected_uids();
+    if (scope_.whole || selected) {
+      for (const auto& pod : here.pods()) {
+        if (!selected || selected->contains(kube::uid_of(pod))) sort(pod, here);
+      }
     }
     find_standalone(here);
-    if (recreates || context_.flags().flag("evict")) tracker_.start();
+    if (recreates() || context_.flags().flag("evict")) tracker_.start();
     std::vector<Task<>> tasks;
     for (const auto* pod : gated_) tasks.push_back(reported(pin_gated(*pod)));
     for (const auto* pod : bare_) {
-      if (recreates) tasks.push_back(reported(recreate(*pod)));
+      if (recreates()) tasks.push_back(reported(recreate(*pod)));
     }
     for (const auto* pod : movable_) {
       if (context_.flags().flag("evict")) tasks.push_back(reported(evict(*pod)));
     }
     co_await all(std::move(tasks));
-    if (!recreates) name_bare();
+    if (!recreates()) name_bare();
     if (!context_.flags().flag("evict")) name_movable();
     name("its user chose the node of these pods, so they are left alone: {}", chosen_);
+    name(
+        "no node with the label suits these bare pods, by their nodeSelector or affinity, so they "
+        "are left alone: {}",
+        unfit_);
+    name(
+        "these pods are on the host network and need no CNI (--include-host-network pins them): {}",
+        on_host_);
+    name("static pods belong to their kubelet and are left alone: {}", static_);
+    name("a controller that is none of Kubernetes' own makes these pods, so it must pin them: {}",
+         custom_);
+    name(
+        "--recreate-bare-pods leaves these alone, for the data of their emptyDir volumes would be "
+        "lost (--delete-emptydir-data accepts that): {}",
+        keeping_data_);
     name(
         "a nodeSelector may be added to a scheduling-gated pod, but not taken off, so delete "
         "these yourself: {}",
@@ -99,17 +118,57 @@ class Pods {
            !pin_of(pod, wish_.key).empty();
   }
 
-  void sort(const Json& pod) {
+  // With -l: the pods that have these labels; only the server can read its selector.
+  Task<std::optional<std::set<std::string>>> selected_uids() {
+    auto query = all_pods();
+    query.label_selector = context_.flags().text("selector");
+    query.metadata_only = true;
+    if (query.label_selector.empty()) co_return std::nullopt;
+    auto pods = co_await client_.list(query);
+    std::set<std::string> uids;
+    for (const auto& pod : pods.items) uids.insert(kube::uid_of(pod));
+    co_return uids;
+  }
+
+  bool fits_somewhere(const Json& pod, const Neighbourhood& here) const {
+    if (!wish_.value || wish_.force) return true;
+    Json spec = kube::at(pod, "/spec");
+    spec["nodeSelector"][wish_.key] = *wish_.value;
+    return std::any_of(here.nodes().begin(), here.nodes().end(),
+                       [&](const Json& node) { return cni::may_run_on(spec, node); });
+  }
+
+  void sort_bare(const Json& pod, bool foreign, const Neighbourhood& here) {
+    bool loses = cni::has_empty_dir(pod) && !context_.flags().flag("delete-emptydir-data");
+    auto& list = cni::node_chosen_by_user(pod) || foreign ? chosen_
+                 : !fits_somewhere(pod, here)             ? unfit_
+                 : loses && recreates()                   ? keeping_data_
+                                                          : bare_;
+    list.push_back(&pod);
+  }
+
+  bool recreates() const { return context_.flags().flag("recreate-bare-pods"); }
+
+  void sort(const Json& pod, const Neighbourhood& here) {
     bool excluded = !in_one_namespace(context_) && excluded_by_default(kube::namespace_of(pod));
-    if (excluded || cni::finished(pod) || kube::terminating(pod) || cni::is_mirror(pod)) return;
-    if (cni::on_host_network(pod) && !wish_.include_host_network) return;
+    if (excluded || cni::finished(pod) || kube::terminating(pod)) return;
     if (as_wished(pod)) return;
+    if (cni::is_mirror(pod)) {
+      if (wish_.value) static_.push_back(&pod);
+      return;
+    }
+    bool bare = cni::is_bare(pod);
+    if (cni::on_host_network(pod) && !wish_.include_host_network) {
+      if (wish_.value && bare) on_host_.push_back(&pod);
+      return;
+    }
+    if (wish_.value && !bare && cni::has_custom_owner(pod)) custom_.push_back(&pod);
     bool foreign = !pin_of(pod, wish_.key).empty() && !ours(pod);
     if (gated(pod) && cni::node_of(pod).empty() && !cni::of_daemonset(pod)) {
       bool addable = wish_.value && pin_of(pod, wish_.key).empty();
       (addable ? gated_ : wish_.value && foreign ? chosen_ : stuck_).push_back(&pod);
-    } else if (cni::is_bare(pod)) {
-      (cni::node_chosen_by_user(pod) || foreign ? chosen_ : bare_).push_back(&pod);
+    } else if (bare) {
+      sort_bare(pod, foreign, here);
     }
   }
 
@@ -215,6 +274,7 @@ class Pods {
   kube::Tracker tracker_;
   cni::Evictor evictor_;
   std::vector<const Json*> gated_, bare_, chosen_, stuck_, movable_;
+  std::vector<const Json*> unfit_, on_host_, static_, custom_, keeping_data_;
 };
 
 }  // namespace

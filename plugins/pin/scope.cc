@@ -139,6 +139,11 @@ Task<Scope> read_scope(cli::Context& context) {
   if (scope.wish.cni_itself && (named || selected)) {
     throw wrong_usage("--cni stands alone: it means that CNI's DaemonSet");
   }
+  bool only_workloads = named || scope.wish.cni_itself;
+  if (only_workloads && context.flags().flag("recreate-bare-pods")) {
+    throw wrong_usage("--recreate-bare-pods concerns all pods of a namespace, or those of -l");
+  }
+  if (context.flags().given("select")) throw wrong_usage("--select chooses in a manifest: say -f");
   if (named) {
     scope.workloads = co_await read_names(context);
   } else if (scope.wish.cni_itself) {

@@ -108,3 +108,16 @@ mark_of() { kubectl get node "$1" -o jsonpath='{.metadata.annotations.kubectl-cn
   kubectl uncordon w1
   cni label --all --remove --force
 }
+
+@test "--to none --wait says when a CNI does not follow the label" {
+  run_cni 0 label w1 --to none --wait
+  contains "$errors" "daemonset.apps/kube-flannel-ds does not select the label cni, so its pods stay on these nodes: 'kubectl cni pin --cni flannel --to flannel' makes them follow it"
+  cni label --all --remove >/dev/null
+}
+
+@test "-o yaml shows the node as it is afterwards, also when only tried" {
+  run_cni 0 label w1 --to none --key $KEY --dry-run -o json
+  [ "$(jq -r '.kind + " " + .metadata.labels.lab + " " + .status.nodeInfo.operatingSystem' <<<"$output")" = 'Node none linux' ]
+  run_cni 0 label w1 --to none --key $KEY -o json
+  [ "$(jq -r '.kind + " " + .metadata.labels.lab + " " + .status.nodeInfo.operatingSystem' <<<"$output")" = 'Node none linux' ]
+}

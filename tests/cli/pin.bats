@@ -181,6 +181,7 @@ specs() { # of all workloads, ReplicaSets included
 }
 
 @test "pinned by one key, a second one is refused until the first is off" {
+  cni label --all --to flannel
   run_cni 0 pin deployment/web -n shop --to flannel
   run_cni 4 pin deployment/web -n shop --to flannel --key network --force
   one_error_line 'deployment.apps/web in namespace shop' '--remove --key cni'
@@ -256,4 +257,99 @@ specs() { # of all workloads, ReplicaSets included
   wait "$pin" || code=$?
   [ "$code" = 130 ] || [ "$code" = 0 ] # it may have been quicker than we were
   [ -z "$(kubectl get deployments -A -o json | jq -r '.items[] | select(.spec.paused) | .metadata.name')" ]
+}
+
+# A bare pod with these volumes and nodeSelector.
+bare_pod() { # NAME VOLUMES NODE-SELECTOR
+  kubectl -n bare create -f - <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"'"$1"'"},
+    "spec":{"volumes":'"$2"',"nodeSelector":'"$3"',"containers":[{"name":"c","image":"pause"}]}}' >/dev/null
+  kubectl -n bare wait "pod/$1" --for=condition=Ready --timeout=60s >/dev/null
+}
+
+@test "bare pods that would lose data, or fit no node with the label, are left alone and named" {
+  kubectl create namespace bare
+  cni label w1 w2 --to flannel
+  bare_pod keeps '[{"name":"d","emptyDir":{}}]' '{}'
+  bare_pod tied '[]' '{"kubernetes.io/hostname":"w3"}'
+  before=$(kubectl -n bare get pods -o jsonpath='{.items[*].metadata.uid}')
+  run_cni 0 pin -n bare --to flannel --recreate-bare-pods
+  contains "$errors" 'emptyDir volumes would be lost (--delete-emptydir-data accepts that): pod/keeps in namespace bare'
+  contains "$errors" 'no node with the label suits these bare pods, by their nodeSelector or affinity, so they are left alone: pod/tied in namespace bare'
+  [ "$(kubectl -n bare get pods -o jsonpath='{.items[*].metadata.uid}')" = "$before" ]
+  run_cni 0 pin -n bare --to flannel --recreate-bare-pods --delete-emptydir-data
+  contains "$output" 'pod/keeps recreated (cni=flannel)'
+  lacks "$output" 'pod/tied'
+  kubectl delete namespace bare --wait=false
+}
+
+@test "a bare pod that its user could not make anew is not deleted" {
+  kubectl create namespace bare
+  cni label --all --to flannel
+  bare_pod stays '[]' '{}'
+  uid=$(kubectl -n bare get pod stays -o jsonpath='{.metadata.uid}')
+  kubectl create clusterrole mover --verb=get,list,watch --resource=pods,nodes,replicasets.apps,deployments.apps,statefulsets.apps,daemonsets.apps,replicationcontrollers,jobs.batch,cronjobs.batch
+  kubectl create clusterrole keeper --verb=get,list,create,patch,delete --resource=secrets
+  kubectl create clusterrole evictor --verb=create --resource=pods/eviction
+  for role in mover keeper evictor; do kubectl create clusterrolebinding "$role" "--clusterrole=$role" --user=mover; done
+  run_cni 1 pin -n bare --to flannel --recreate-bare-pods --as mover
+  contains "$errors" 'pod/stays in namespace bare is left alone, for it could not be made anew: '
+  [ "$(kubectl -n bare get pod stays -o jsonpath='{.metadata.uid}{.metadata.deletionTimestamp}')" = "$uid" ]
+  [ -z "$(kubectl -n bare get secrets -o name)" ]
+  for role in mover keeper evictor; do kubectl delete clusterrolebinding,clusterrole "$role"; done
+  kubectl delete namespace bare --wait=false
+}
+
+@test "in place, no old revision goes, even at the limit of the history" {
+  kubectl create namespace short
+  kubectl -n short create deployment web --image=one
+  kubectl -n short patch deployment web --type merge -p '{"spec":{"revisionHistoryLimit":1}}'
+  kubectl -n short rollout status deployment/web --timeout=60s
+  kubectl -n short set image deployment/web '*=two'
+  kubectl -n short rollout status deployment/web --timeout=60s
+  cni label --all --to flannel
+  sets=$(kubectl -n short get replicasets -o jsonpath='{.items[*].metadata.uid}')
+  [ "$(wc -w <<<"$sets")" = 2 ]
+  run_cni 0 pin -n short --to flannel
+  contains "$output" 'deployment.apps/web pinned (cni=flannel, in place)'
+  run_cni 0 pin -n short --remove --in-place
+  [ "$(kubectl -n short get replicasets -o jsonpath='{.items[*].metadata.uid}')" = "$sets" ]
+  [ "$(kubectl -n short get deployment web -o jsonpath='{.spec.revisionHistoryLimit}')" = 1 ]
+  kubectl delete namespace short --wait=false
+}
+
+@test "unpinned in place, pods that were born with the pin are named, and restarted by the next --remove" {
+  cni label --all --to flannel
+  run_cni 0 pin deployment/web -n shop --to flannel
+  kubectl -n shop delete pod "$(kubectl -n shop get pods -l app=web -o jsonpath='{.items[0].metadata.name}')"
+  kubectl -n shop rollout status deployment/web --timeout=60s
+  run_cni 0 pin deployment/web -n shop --remove --in-place
+  contains "$errors" 'deployment.apps/web in namespace shop: 1 pod was born with the pin'
+  run_cni 0 pin deployment/web -n shop --remove --in-place
+  contains "$output" 'deployment.apps/web unchanged'
+  contains "$errors" '1 pod was born with the pin'
+  run_cni 0 pin deployment/web -n shop --remove --wait
+  contains "$output" 'deployment.apps/web restarted (rolling)'
+  [ -z "$(kubectl -n shop get pods -l app=web -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null and .spec.nodeSelector.cni) | .metadata.name')" ]
+  run_cni 0 pin deployment/web -n shop --remove
+  contains "$output" 'deployment.apps/web unchanged'
+}
+
+@test "a strategy that its user has set meanwhile is not put back over" {
+  cni label --all --to flannel
+  run_cni 0 pin statefulset/db -n data --to flannel
+  kubectl -n data patch statefulset db --type merge -p '{"spec":{"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":2}}}}'
+  run_cni 4 pin statefulset/db -n data --remove
+  one_error_line 'its partition is 2' --rollout
+  [ "$(kubectl -n data get statefulset db -o jsonpath='{.spec.updateStrategy.rollingUpdate.partition}')" = 2 ]
+  run_cni 0 pin statefulset/db -n data --remove --rollout
+  contains "$errors" 'its pods below its partition 2 do not follow'
+  [ "$(kubectl -n data get statefulset db -o jsonpath='{.spec.updateStrategy.rollingUpdate.partition}')" = 2 ]
+  kubectl -n data patch statefulset db --type merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
+}
+
+@test "flags that would do nothing are wrong usage" {
+  run_cni 2 pin deployment/web -n shop --to flannel --recreate-bare-pods
+  contains "$errors" '--recreate-bare-pods concerns all pods'
+  run_cni 2 pin --to flannel --select ds/cilium
+  contains "$errors" 'say -f'
 }

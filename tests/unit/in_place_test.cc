@@ -87,3 +87,48 @@ TEST_CASE("pin way: what the pin had replaced, and the user's affinity, are no p
        ["nodeSelectorTerms"] = {{{"matchExpressions", {{{"key", "cni"}, {"operator", "Exists"}}}}}};
   CHECK(decide_way(pinned, wish(""), around(older)).way == PinWay::kInPlace);
 }
+
+TEST_CASE(
+    "in place: a Deployment's history is one longer meanwhile, unless its user says otherwise") {
+  Json object = {{"metadata", {{"name", "web"}, {"namespace", "shop"}, {"resourceVersion", "7"}}},
+                 {"spec", {{"revisionHistoryLimit", 2}}}};
+  object["spec"]["template"]["spec"]["containers"] = Json::array();
+  Workload deployment{&kcni::kube::kDeployments, object};
+  auto patch = kcni::cni::in_place_patch(deployment, wish("flannel"));
+  CHECK(patch["spec"]["revisionHistoryLimit"] == 3);
+  CHECK(patch["spec"]["paused"] == true);
+  deployment.object.merge_patch(patch);
+  CHECK(kcni::cni::remembered(deployment.object) ==
+        Json({{"paused", false}, {"revisionHistoryLimit", 2}}));
+  auto again = kcni::cni::in_place_patch(deployment, wish("flannel"));
+  CHECK_FALSE(again["spec"].contains("revisionHistoryLimit"));
+  auto back = kcni::cni::put_back_patch(deployment.object);
+  CHECK(back["spec"] == Json({{"paused", nullptr}, {"revisionHistoryLimit", 2}}));
+  deployment.object["spec"]["revisionHistoryLimit"] = 7;
+  CHECK_FALSE(
+      kcni::cni::put_back_patch(deployment.object)["spec"].contains("revisionHistoryLimit"));
+}
+
+TEST_CASE(
+    "in place: a strategy that rolls again is its user's, and the note means nothing any more") {
+  auto set = stateful_set("OnDelete");
+  set.object["metadata"]["annotations"][kcni::cni::kInPlaceAnnotation] =
+      R"({"updateStrategy": {"type": "RollingUpdate"}})";
+  CHECK_FALSE(kcni::cni::remembered(set.object).is_null());
+  set.object["spec"]["updateStrategy"] = {{"type", "RollingUpdate"},
+                                          {"rollingUpdate", {{"partition", 3}}}};
+  CHECK(kcni::cni::remembered(set.object).is_null());
+  CHECK_FALSE(kcni::cni::put_back_patch(set.object).contains("spec"));
+  auto stays = pod("w1");
+  CHECK(decide_way(set, wish(""), around(stays)).refusal.find("partition is 3") !=
+        std::string::npos);
+}
+
+TEST_CASE("pin way: a rollout does not reach what a partition holds back") {
+  auto set = stateful_set();
+  set.object["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = 2;
+  auto moves = pod("w2");
+  auto decision = decide_way(set, wish("flannel"), around(moves));
+  CHECK(decision.way == PinWay::kRollout);
+  CHECK(decision.idle.find("partition 2") != std::string::npos);
+}
