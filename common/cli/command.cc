@@ -153,11 +153,15 @@ Context::Context(Flags flags, std::string program, std::ostream& out, std::ostre
       err_(err),
       dry_run_(parse_dry_run(flags_.text("dry-run"))),
       deadline_(Deadline::after(flags_.duration("timeout"))),
+      live_(err, LiveLines::columns_of_stderr()),
       results_(out, parse_output(flags_.text("output")), suffix_of(dry_run_)) {
   loop_.every(Milliseconds(1000), [this] { remind(); });
+  results_.before_printing([this] { live_.hide(); });
 }
 
-Context::~Context() = default;
+Context::~Context() {
+  live_.hide();
+}
 
 const kube::ClientConfig& Context::config() {
   if (!config_) {
@@ -196,7 +200,7 @@ std::string Context::key() const {
 }
 
 void Context::warn(const std::string& message) {
-  err_ << "warning: " << printable(message) << std::endl;
+  say("warning: " + printable(message));
 }
 
 void Context::waiting(const std::string& what) {
@@ -206,27 +210,34 @@ void Context::waiting(const std::string& what) {
 void Context::note(const std::string& message) {
   last_word_ = message;
   last_told_ = Clock::now();
-  err_ << printable(message) << std::endl;
+  say(printable(message));
+}
+
+void Context::say(const std::string& line) {
+  live_.hide();
+  err_ << line << std::endl;
+  live_.show();
 }
 
 void Context::remind() {
   auto now = Clock::now();
+  live_.show();
   if (!waiting_for_.empty() && now - last_wait_told_ >= kBetweenWaits) {
     last_wait_told_ = now;
     note(std::exchange(waiting_for_, ""));
     return;
   }
+  if (!live_.empty()) return;
   if (now - std::max(last_told_, results_.last_done()) < kLongestSilence) return;
   last_told_ = now;
   auto passed = std::chrono::duration_cast<Milliseconds>(now - begun_);
   auto limit = deadline_.when() ? fmt::format(" of {}", timeout_text()) : "";
   auto word = last_word_.empty() ? "" : "; last word: " + last_word_;
-  err_ << fmt::format("still working after {}{}{}", show_duration(passed), limit, printable(word))
-       << std::endl;
+  say(fmt::format("still working after {}{}{}", show_duration(passed), limit, printable(word)));
 }
 
 void Context::report(const std::exception& error) {
-  err_ << error_line(error) << std::endl;
+  say(error_line(error));
   fail_quietly(static_cast<ExitStatus>(code_of(error)));
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/deadline.h"
 #include "common/cli/error_line.h"
 #include "common/cli/flags.h"
+#include "common/cli/live_lines.h"
 #include "common/cli/results.h"
 #include "common/http/loop.h"
 #include "common/kube/client.h"
@@ -45,6 +46,9 @@ class Context {
 
   /// Result lines and -o.
   Results& results() { return results_; }
+  const Results& results() const { return results_; }
+  /// What is being worked on, on a terminal; lines of the others are printed above.
+  LiveLines& live() { return live_; }
 
   /// "warning: …" on stderr, one line.
   void warn(const std::string& message);
@@ -69,6 +73,8 @@ class Context {
   std::ostream& out_;
   std::ostream& err_;
   http::Loop loop_;
+  void say(const std::string& line);
+
   DryRun dry_run_;
   Deadline deadline_;
   Clock::time_point begun_ = Clock::now();
@@ -76,6 +82,7 @@ class Context {
   Clock::time_point last_wait_told_{};
   std::string last_word_;
   std::string waiting_for_;  ///< not told yet
+  LiveLines live_;
   Results results_;
   int exit_code_ = 0;
   std::unique_ptr<kube::ClientConfig> config_;

@@ -4,6 +4,17 @@
 
 namespace kcni::cli {
 
+namespace {
+
+constexpr Milliseconds kInPassing{60'000};
+
+}  // namespace
+
+Task<> mend_in_passing(Context& context, bool makes_backups) {
+  auto deadline = context.deadline().earlier(Deadline::after(kInPassing));
+  co_await mend_and_tell(context, context.client().until(deadline), makes_backups);
+}
+
 Task<> mend_and_tell(Context& context, kube::Client client, bool makes_backups) {
   cni::MendOptions options;
   options.key = context.key();

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/base/error.h"
+#include "common/base/time.h"
 
 namespace kcni::cli {
 
@@ -79,6 +80,14 @@ std::string to_yaml(const kube::Json& value) {
 void Results::done(const kube::Resource& resource, const std::string& ns, const std::string& name,
                    const std::string& what, const std::string& detail, const kube::Json& object) {
   last_done_ = Clock::now();
+  before_();
+  if (events_) {
+    kube::Json line = event_of(what, resource, object);
+    if (line["name"].empty()) line["name"] = name;
+    if (!detail.empty()) line["message"] = detail;
+    out_ << line.dump() << std::endl;
+    return;
+  }
   switch (format_) {
     case OutputFormat::kName:
       out_ << resource.display(name) << "\n";
@@ -97,7 +106,35 @@ void Results::done(const kube::Resource& resource, const std::string& ns, const 
   out_.flush();  // an operator watches, and a script may read line by line
 }
 
+void Results::stream_events() {
+  events_ = format_ == OutputFormat::kJson;
+}
+
+kube::Json Results::event_of(const std::string& what, const kube::Resource& resource,
+                             const kube::Json& object) const {
+  kube::Json event = {{"time", now_rfc3339()},
+                      {"event", what},
+                      {"kind", resource.kind},
+                      {"name", kube::name_of(object)},
+                      {"uid", kube::uid_of(object)}};
+  if (resource.namespaced) event["namespace"] = kube::namespace_of(object);
+  auto node = kube::text_at(object, "/spec/nodeName");
+  if (!node.empty()) event["node"] = node;
+  if (!suffix_.empty()) event["dryRun"] = true;
+  return event;
+}
+
+void Results::event(const std::string& what, const kube::Resource& resource,
+                    const kube::Json& object, const std::string& message) {
+  if (!events_) return;
+  before_();
+  kube::Json line = event_of(what, resource, object);
+  line["message"] = message;
+  out_ << line.dump() << std::endl;
+}
+
 void Results::finish() {
+  if (events_) return;
   if (format_ != OutputFormat::kJson && format_ != OutputFormat::kYaml) return;
   kube::Json whole;
   if (objects_.size() == 1) {

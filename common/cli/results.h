@@ -1,6 +1,7 @@
 // What a command did, object by object, in the form that -o asks for.
 #pragma once
 
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -28,8 +29,18 @@ class Results {
             const std::string& what, const std::string& detail = "",
             const kube::Json& object = nullptr);
 
+  /// With -o json, prints each done() at once as an event of one line instead of keeping objects:
+  /// {"time":…,"event":"evicted","kind":"Pod","namespace":…,"name":…,"uid":…,"node":…}.
+  void stream_events();
+  /// One more such event, of something that is no result; nothing in another format.
+  void event(const std::string& what, const kube::Resource& resource, const kube::Json& object,
+             const std::string& message);
+
   /// Prints the kept objects as one object or a v1 List.
   void finish();
+
+  /// Called before anything is printed.
+  void before_printing(std::function<void()> hook) { before_ = std::move(hook); }
 
   OutputFormat format() const { return format_; }
   /// When done() was called last.
@@ -40,7 +51,12 @@ class Results {
   OutputFormat format_;
   std::string suffix_;
   Clock::time_point last_done_{};
+  kube::Json event_of(const std::string& what, const kube::Resource& resource,
+                      const kube::Json& object) const;
+
   std::vector<kube::Json> objects_;
+  bool events_ = false;
+  std::function<void()> before_ = [] {};
 };
 
 /// Block-style YAML of a JSON value, strings quoted wherever a YAML 1.1 reader could take them for

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "common/cni/pods.h"
 #include "common/cni/pods_recreate.h"
+#include "common/cni/scheduling.h"
 
 namespace kcni::cni {
 
@@ -21,17 +24,41 @@ constexpr const char* kBare =
     "them for good)";
 constexpr const char* kTied =
     "bare pods that name their node themselves and cannot move (--force deletes them for good)";
+constexpr const char* kNowhere =
+    "bare pods that no other node suits, by their nodeSelector, affinity or volumes (--force "
+    "deletes them for good)";
+
+// As kubectl drain's --skip-wait-for-delete-timeout.
+bool deleted_long_ago(const Json& pod, const EvictionRules& rules) {
+  if (rules.skip_after.count() == 0 || !kube::terminating(pod)) return false;
+  auto since = parse_rfc3339(kube::text_at(pod, "/metadata/deletionTimestamp"));
+  return since && rules.now - *since > rules.skip_after;
+}
 
 PodPlan refuse(const Json& pod, const char* why) {
   return {PodFate::kRefuse, pod, why};
+}
+
+bool suits_another_node(const Json& pod, const EvictionRules& rules) {
+  if (rules.nodes.empty()) return true;
+  auto volumes = rules.volumes.find(kube::uid_of(pod));
+  return std::any_of(rules.nodes.begin(), rules.nodes.end(), [&](const Json& node) {
+    if (kube::name_of(node) == node_of(pod) || !may_run_on(kube::at(pod, "/spec"), node)) {
+      return false;
+    }
+    return volumes == rules.volumes.end() ||
+           std::all_of(volumes->second.begin(), volumes->second.end(),
+                       [&](const Json& spec) { return may_run_on(spec, node); });
+  });
 }
 
 PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
   if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);
   if (!is_bare(pod)) return {PodFate::kEvict, pod, ""};
   if (rules.recreate_bare_pods) {
-    if (!node_chosen_by_user(pod)) return {PodFate::kRecreate, pod, ""};
-    return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, kTied);
+    bool chosen = node_chosen_by_user(pod);
+    if (!chosen && suits_another_node(pod, rules)) return {PodFate::kRecreate, pod, ""};
+    return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, chosen ? kTied : kNowhere);
   }
   return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, kBare);
 }
@@ -39,13 +66,21 @@ PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
 }  // namespace
 
 PodPlan plan_eviction(const Json& pod, const EvictionRules& rules) {
-  if (finished(pod) || is_mirror(pod) || of_daemonset(pod)) return {PodFate::kLeave, pod, ""};
+  if (deleted_long_ago(pod, rules)) return {PodFate::kLeave, pod, ""};
+  if (finished(pod) || is_mirror(pod)) return {PodFate::kLeave, pod, ""};
+  if (of_daemonset(pod)) {
+    bool leaves = rules.daemonset_pods && !on_host_network(pod) && !kube::terminating(pod);
+    if (!leaves) return {PodFate::kLeave, pod, ""};
+    if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);
+    return {PodFate::kDelete, pod, ""};
+  }
   if (kube::terminating(pod)) return {PodFate::kWait, pod, ""};
   return plan_moving(pod, rules);
 }
 
 PodPlan plan_recycling(const Json& pod, const EvictionRules& rules, const FlannelNetwork& network) {
   if (!has_flannel_address(pod, network)) return {PodFate::kLeave, pod, ""};
+  if (deleted_long_ago(pod, rules)) return {PodFate::kLeave, pod, ""};
   if (kube::terminating(pod)) return {PodFate::kWait, pod, ""};
   if (of_daemonset(pod)) return {PodFate::kRestart, pod, ""};
   return plan_moving(pod, rules);

@@ -1,6 +1,8 @@
 // What evicting a node's pods means for each of them: pure functions of the pods as read.
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,12 +15,21 @@ struct EvictionRules {
   bool delete_emptydir_data = false;
   bool force = false;               ///< bare pods are deleted for good
   bool recreate_bare_pods = false;  ///< bare pods are made anew elsewhere
+  bool daemonset_pods = false;      ///< those on the pod network are deleted as well
+  /// All nodes of the cluster, to see whether a bare pod suits another one; empty: not looked at.
+  std::vector<kube::Json> nodes;
+  /// By a bare pod's UID: what its volumes ask of a node (volume_affinities()).
+  std::map<std::string, std::vector<kube::Json>> volumes;
+  /// What has been in deletion for longer is not waited for; 0: everything is.
+  std::chrono::seconds skip_after{0};
+  std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
 };
 
 enum class PodFate {
   kEvict,
   kRecreate,  ///< bare: back up, evict, create anew
   kRestart,   ///< a DaemonSet's: delete, its controller makes it anew on the same node
+  kDelete,    ///< a DaemonSet's: delete, wait until it is gone, and not for what follows it
   kWait,      ///< already being deleted
   kLeave,     ///< finished, static, or a DaemonSet's
   kRefuse,

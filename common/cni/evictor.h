@@ -1,11 +1,13 @@
 // Getting one pod to leave: through the eviction API, and, for a bare Pod, back again.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "common/cni/backup.h"
 #include "common/kube/tracker.h"
 
 namespace kcni::cni {
@@ -14,6 +16,11 @@ struct EvictorOptions {
   bool disable_eviction = false;  ///< delete, whatever the budgets say
   std::optional<long> grace_period;
   Deadline deadline = Deadline::never();
+  /// A pod that is still being deleted so long after its grace period is named with the reason.
+  Milliseconds stuck_after{60'000};
+  /// Its end is not waited for any longer than this after its deletionTimestamp; 0: it is. Not for
+  /// a pod that is to come back.
+  std::chrono::seconds skip_after{0};
   std::string timeout_text;  ///< of the deadline, for messages
   std::string key;           ///< label key of the migration: a pod that is made anew loses its pin
   std::function<void(const std::string&)> note;  ///< lines of progress
@@ -35,12 +42,22 @@ class Evictor {
   /// ends the process all the same is mended by mend(). Returns it as the server has it.
   Task<kube::Json> recreate(kube::Json pod, std::optional<std::string> value = std::nullopt);
 
-  /// Throws Error (kBlocked) at the deadline that names what holds it.
+  /// Says what holds it when that takes too long, and throws Error (kBlocked) at the deadline.
   Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt);
 
+  /// The same for no longer than skip_after, which is said.
+  Task<> wait_or_skip(const kube::Json& pod);
+
  private:
+  Task<bool> goes_within(const kube::Json& pod, Milliseconds pause);
+  Task<std::optional<std::chrono::system_clock::time_point>> deleted_since(const kube::Json& pod);
+  Milliseconds grace_of(const kube::Json& pod) const;
+  Task<> drop_unused(kube::Client client, BackupRef backup);
   Task<> persuade(kube::Client client, const kube::Json& pod);
-  Task<kube::Json> bring_back(const kube::Json& pod, std::optional<std::string> value);
+  kube::Json made_anew(const kube::Json& pod, const std::optional<std::string>& value) const;
+  Task<> check_comes_back(kube::Client client, const kube::Json& pod, kube::Json anew);
+  Task<> save_once_more(kube::Client client, const kube::Json& pod);
+  Task<kube::Json> bring_back(const kube::Json& pod, kube::Json anew);
   Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);
   Task<bool> refused_for_now(kube::Client client, const kube::Json& pod, const kube::Answer& answer,
                              Clock::time_point& next_notice);

@@ -51,6 +51,16 @@ std::string mended_line(const Job& job) {
                      job.options.dry_run ? "would be recreated" : "recreated");
 }
 
+Task<bool> is_gone_in_time(const Job& job) {
+  try {
+    co_await wait_gone(job.client, *job.resource, job.ns(), job.name(),
+                       kube::uid_of(job.backup.object));
+    co_return true;
+  } catch (const TimedOut&) {
+    co_return false;
+  }
+}
+
 // The object is gone, or on its way.
 Task<> restore(Job job, MendReport& report) {
   if (!job.options.dry_run) {
@@ -60,8 +70,13 @@ Task<> restore(Job job, MendReport& report) {
                       "interrupted run",
                       job.display(), job.ns()));
     }
-    co_await wait_gone(job.client, *job.resource, job.ns(), job.name(),
-                       kube::uid_of(job.backup.object));
+    bool gone = co_await is_gone_in_time(job);
+    if (!gone) {
+      report.warnings.push_back(
+          fmt::format("{} in namespace {} is still being deleted; a later run puts it back from {}",
+                      job.display(), job.ns(), job.backup.secret.display()));
+      co_return;
+    }
     if (job.resource == &kube::kPods) {
       co_await restore_pod(job);
     } else {

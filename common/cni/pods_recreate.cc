@@ -43,6 +43,52 @@ void erase_token_volume(Json& spec) {
   }
 }
 
+// The server has written an expression for each of these keys into the selector, and refuses a pod
+// that brings one (pkg/registry/core/pod/strategy.go, applyMatchLabelKeysAndMismatchLabelKeys).
+void erase_merged_keys(Json& term, const char* keys, const char* op) {
+  const Json& merged = kube::at(term, std::string("/") + keys);
+  if (!merged.is_array() || kube::at(term, "/labelSelector/matchExpressions").is_null()) return;
+  Json kept = Json::array();
+  for (const auto& expression : term["labelSelector"]["matchExpressions"]) {
+    bool ours =
+        kube::text_at(expression, "/operator") == op &&
+        std::find(merged.begin(), merged.end(), kube::at(expression, "/key")) != merged.end();
+    if (!ours) kept.push_back(expression);
+  }
+  if (kept.empty()) {
+    term["labelSelector"].erase("matchExpressions");
+  } else {
+    term["labelSelector"]["matchExpressions"] = std::move(kept);
+  }
+}
+
+void unmerge_label_keys(Json& spec) {
+  if (spec.contains("topologySpreadConstraints")) {
+    for (auto& term : spec["topologySpreadConstraints"]) {
+      erase_merged_keys(term, "matchLabelKeys", "In");
+    }
+  }
+  for (const char* side : {"podAffinity", "podAntiAffinity"}) {
+    if (kube::at(spec, std::string("/affinity/") + side).is_null()) continue;
+    for (auto& [when, terms] : spec["affinity"][side].items()) {
+      for (auto& term : terms) {
+        Json& inner = term.contains("podAffinityTerm") ? term["podAffinityTerm"] : term;
+        erase_merged_keys(inner, "matchLabelKeys", "In");
+        erase_merged_keys(inner, "mismatchLabelKeys", "NotIn");
+      }
+    }
+  }
+}
+
+// Its node's, put there when it was bound (admission plugin PodTopologyLabels).
+void erase_topology_labels(Json& metadata) {
+  if (!metadata.contains("labels")) return;
+  for (const char* label : {"topology.kubernetes.io/zone", "topology.kubernetes.io/region"}) {
+    metadata["labels"].erase(label);
+  }
+  if (metadata["labels"].empty()) metadata.erase("labels");
+}
+
 }  // namespace
 
 Json recreatable_pod(const Json& pod, const std::string& key) {
@@ -53,7 +99,9 @@ Json recreatable_pod(const Json& pod, const std::string& key) {
     annotations.erase(kPinnedAnnotation);
     if (annotations.empty()) fresh["metadata"].erase("annotations");
   }
+  erase_topology_labels(fresh["metadata"]);
   Json spec = kube::at(pod, "/spec");
+  unmerge_label_keys(spec);
   // Admission computes priority and preemptionPolicy from priorityClassName and refuses a pod that
   // brings others (the default class may have changed since). serviceAccount is the old name of
   // serviceAccountName. Ephemeral containers cannot be created. The token's volume stays:

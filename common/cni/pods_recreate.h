@@ -8,8 +8,9 @@
 namespace kcni::cni {
 
 /// The pod to create in place of this one: name, labels, annotations, owners and spec, less what
-/// the server, the scheduler and admission set (node, status, priority, ephemeral containers) and
-/// less the pin nodeSelector[key], so that the scheduler is free to find it a place.
+/// the server, the scheduler and admission set (node, its topology labels, status, priority,
+/// ephemeral containers, what the server merged of matchLabelKeys) and less the pin
+/// nodeSelector[key], so that the scheduler is free to find it a place.
 kube::Json recreatable_pod(const kube::Json& pod, const std::string& key);
 
 /// Its user, not the scheduler, chose the node: it would come back anywhere else as well.

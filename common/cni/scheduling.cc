@@ -74,6 +74,17 @@ bool may_run_on(const Json& pod_spec, const Json& node) {
                      [&](const Json& term) { return term_holds(term, node); });
 }
 
+bool selector_matches(const Json& label_selector, const Json& object) {
+  if (!label_selector.is_object()) return false;
+  for (const auto& [key, value] : at(label_selector, "/matchLabels").items()) {
+    if (label_value(object, key) != value.get<std::string>()) return false;
+  }
+  const Json& expressions = at(label_selector, "/matchExpressions");
+  return std::all_of(expressions.begin(), expressions.end(), [&](const Json& expression) {
+    return holds(expression, label_value(object, text_at(expression, "/key")));
+  });
+}
+
 std::string selected_value(const Json& pod_spec, const std::string& key) {
   const Json& selector = at(pod_spec, "/nodeSelector");
   return selector.is_object() ? selector.value(key, "") : "";

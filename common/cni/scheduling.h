@@ -18,4 +18,8 @@ std::string selected_value(const kube::Json& pod_spec, const std::string& key);
 /// The pod spec's nodeSelector or required node affinity speaks of this label key.
 bool selects_key(const kube::Json& pod_spec, const std::string& key);
 
+/// A metav1.LabelSelector against an object's labels. An empty one matches everything, as a
+/// PodDisruptionBudget's does (policy/v1); a missing one (null) nothing.
+bool selector_matches(const kube::Json& label_selector, const kube::Json& object);
+
 }  // namespace kcni::cni

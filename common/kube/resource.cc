@@ -16,6 +16,10 @@ const Resource kSecrets{"", "v1", "secrets", "secret", "Secret", true};
 const Resource kConfigMaps{"", "v1", "configmaps", "configmap", "ConfigMap", true};
 const Resource kEndpoints{"", "v1", "endpoints", "endpoints", "Endpoints", true};
 const Resource kNamespaces{"", "v1", "namespaces", "namespace", "Namespace", false};
+const Resource kPersistentVolumeClaims{
+    "", "v1", "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim", true};
+const Resource kPersistentVolumes{
+    "", "v1", "persistentvolumes", "persistentvolume", "PersistentVolume", false};
 const Resource kReplicationControllers{
     "", "v1", "replicationcontrollers", "replicationcontroller", "ReplicationController", true};
 const Resource kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices", "endpointslice",
@@ -33,7 +37,7 @@ const Resource kPodDisruptionBudgets{
 
 namespace {
 
-const std::array<const Resource*, 17> kAll{&kNodes,
+const std::array<const Resource*, 19> kAll{&kNodes,
                                            &kPods,
                                            &kServices,
                                            &kSecrets,
@@ -49,9 +53,11 @@ const std::array<const Resource*, 17> kAll{&kNodes,
                                            &kCronJobs,
                                            &kStatefulSets,
                                            &kPodDisruptionBudgets,
-                                           &kControllerRevisions};
+                                           &kControllerRevisions,
+                                           &kPersistentVolumeClaims,
+                                           &kPersistentVolumes};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kShortNames{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kShortNames{{
     {"no", "nodes"},
     {"po", "pods"},
     {"svc", "services"},
@@ -65,6 +71,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kShortNa
     {"rs", "replicasets"},
     {"cj", "cronjobs"},
     {"pdb", "poddisruptionbudgets"},
+    {"pvc", "persistentvolumeclaims"},
+    {"pv", "persistentvolumes"},
 }};
 
 std::string lower(std::string_view text) {

@@ -26,6 +26,7 @@ struct Resource {
 
 extern const Resource kNodes, kPods, kServices, kSecrets, kConfigMaps, kEndpoints, kNamespaces;
 extern const Resource kEndpointSlices, kReplicationControllers;
+extern const Resource kPersistentVolumeClaims, kPersistentVolumes;
 extern const Resource kDeployments, kStatefulSets, kDaemonSets, kReplicaSets;
 extern const Resource kControllerRevisions;
 extern const Resource kJobs, kCronJobs, kPodDisruptionBudgets;

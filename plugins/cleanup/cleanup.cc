@@ -7,6 +7,7 @@
 
 #include "common/base/text.h"
 #include "common/cli/cni_flags.h"
+#include "common/cli/mending.h"
 #include "common/cni/residue_visit.h"
 #include "common/http/signals.h"
 #include "common/ssh/pool.h"
@@ -117,6 +118,9 @@ void run(cli::Context& context) {
   auto workers = static_cast<std::size_t>(context.flags().number("parallel", 1));
   auto options = ssh_options(context);
   auto visits = context.loop().run(plan_visits(context));
+  if (!context.flags().flag("check")) {
+    context.loop().run(cli::mend_in_passing(context, /*makes_backups=*/false));
+  }
   auto deadline = context.deadline();
   std::vector<std::function<Outcome()>> jobs;
   for (const auto& visit : visits) {

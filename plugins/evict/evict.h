@@ -1,9 +1,12 @@
 // The command `evict`.
 #pragma once
 
+#include <chrono>
+#include <optional>
+#include <string>
+
 #include "common/cli/command.h"
 #include "common/cni/eviction_plan.h"
-#include "common/cni/evictor.h"
 
 namespace kcni::evict {
 
@@ -13,30 +16,19 @@ struct Options {
   cni::EvictionRules rules;
   bool recycle = false;
   bool disable_eviction = false;
+  bool surge = false;
+  bool wait_for_replacements = false;
+  bool wait_for_cni_gone = false;
+  bool uncordon = false;
+  bool uncordon_on_failure = false;
+  std::size_t nodes_in_parallel = 1;
+  Milliseconds stuck_after{0};
   std::optional<long> grace_period;
   std::string pod_selector;
   std::string key;
 };
 
-/// Moves one pod off its node, or restarts it, and returns when it is done. It is told what became
-/// of it by the tracker of its node, which outlives it.
-class PodMover {
- public:
-  PodMover(cli::Context& context, const Options& options, kube::Tracker& tracker);
-
-  /// Throws Error: kBlocked when the deadline passes, with the budget that blocks.
-  Task<> move(cni::PodPlan plan);
-
- private:
-  cni::EvictorOptions evictor_options();
-  Task<> restart(const kube::Json& pod);
-  void print(const kube::Json& pod, const std::string& what);
-
-  cli::Context& context_;
-  kube::Client client_;
-  const Options& options_;
-  kube::Tracker& tracker_;
-  cni::Evictor evictor_;
-};
+/// Cordons the nodes that the command line names and empties them. Throws Error.
+Task<> run(cli::Context& context, Options options);
 
 }  // namespace kcni::evict

@@ -1,17 +1,20 @@
+#include "plugins/evict/pod_mover.h"
+
 #include <fmt/format.h>
 
 #include "common/cni/cni_daemonsets.h"
-#include "plugins/evict/evict.h"
 
 namespace kcni::evict {
 
 using kube::Json;
 
-PodMover::PodMover(cli::Context& context, const Options& options, kube::Tracker& tracker)
+PodMover::PodMover(cli::Context& context, const Options& options, kube::Tracker& tracker,
+                   std::function<void(const std::string&)> tell)
     : context_(context),
       client_(context.client()),
       options_(options),
       tracker_(tracker),
+      tell_(std::move(tell)),
       evictor_(client_, tracker, evictor_options()) {}
 
 cni::EvictorOptions PodMover::evictor_options() {
@@ -19,9 +22,11 @@ cni::EvictorOptions PodMover::evictor_options() {
   options.disable_eviction = options_.disable_eviction;
   options.grace_period = options_.grace_period;
   options.deadline = context_.deadline();
+  options.stuck_after = options_.stuck_after;
+  options.skip_after = options_.rules.skip_after;
   options.timeout_text = context_.timeout_text();
   options.key = options_.key;
-  options.note = [this](const std::string& line) { context_.note(line); };
+  options.note = tell_;
   return options;
 }
 
@@ -35,18 +40,26 @@ Task<> PodMover::move(cni::PodPlan plan) {
       co_await evictor_.evict(plan.pod);
       print(plan.pod, "evicted");
       break;
-    case cni::PodFate::kRecreate:
-      co_await evictor_.recreate(plan.pod);
-      print(plan.pod, "recreated");
+    case cni::PodFate::kRecreate: {
+      Json made = co_await evictor_.recreate(plan.pod);
+      print(made, "recreated");
       break;
+    }
     case cni::PodFate::kRestart:
       co_await restart(plan.pod);
       break;
+    case cni::PodFate::kDelete:
+      if (!only_tries()) {
+        tell_(fmt::format("deleting pod {}", kube::key_of(plan.pod)));
+        co_await remove(plan.pod);
+        co_await evictor_.wait_or_skip(plan.pod);
+      }
+      print(plan.pod, "deleted");
+      break;
     case cni::PodFate::kWait:
-      if (context_.dry_run() != cli::DryRun::kNone) break;
-      context_.note(
-          fmt::format("waiting: pod {} is being deleted already", kube::key_of(plan.pod)));
-      co_await evictor_.wait_until_gone(plan.pod, http::OnInterrupt::kThrow);
+      if (only_tries()) break;
+      tell_(fmt::format("waiting: pod {} is being deleted already", kube::key_of(plan.pod)));
+      co_await evictor_.wait_or_skip(plan.pod);
       break;
     case cni::PodFate::kLeave:
     case cni::PodFate::kRefuse:
@@ -54,19 +67,23 @@ Task<> PodMover::move(cni::PodPlan plan) {
   }
 }
 
-Task<> PodMover::restart(const Json& pod) {
-  if (context_.dry_run() != cli::DryRun::kNone) {
-    print(pod, "restarted");
-    co_return;
-  }
-  context_.note(
-      fmt::format("restarting pod {}, and waiting for its DaemonSet's new one", kube::key_of(pod)));
+Task<> PodMover::remove(const Json& pod) {
   kube::DeleteOptions options;
   options.uid = kube::uid_of(pod);
   options.grace_period_seconds = options_.grace_period;
   auto answer =
       co_await client_.remove(kube::kPods, kube::namespace_of(pod), kube::name_of(pod), options);
   if (!answer.ok() && !answer.not_found() && !answer.conflict()) throw kube::ApiError(answer);
+}
+
+Task<> PodMover::restart(const Json& pod) {
+  if (only_tries()) {
+    print(pod, "restarted");
+    co_return;
+  }
+  tell_(
+      fmt::format("restarting pod {}, and waiting for its DaemonSet's new one", kube::key_of(pod)));
+  co_await remove(pod);
   auto owner = kube::text_at(kube::controller_of(pod), "/uid");
   auto old_uid = kube::uid_of(pod);
   kube::Tracker::Condition replaced = [owner, old_uid](const kube::Snapshot& pods) {

@@ -67,3 +67,28 @@ TEST_CASE("same_pod looks past identity and placement only") {
   fresh["spec"]["containers"][0]["args"] = {"b", "a"};
   CHECK(cni::pod_difference(running_pod(), fresh, "cni") == "spec.containers[0]");
 }
+
+TEST_CASE(
+    "recreatable_pod takes out what the server merged of matchLabelKeys, and its node's labels") {
+  auto pod = running_pod();
+  pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = "z1";
+  Json merged = {{"key", "app"}, {"operator", "In"}, {"values", {"lone"}}};
+  Json own = {{"key", "tier"}, {"operator", "Exists"}};
+  pod["spec"]["topologySpreadConstraints"] = {
+      {{"matchLabelKeys", {"app"}}, {"labelSelector", {{"matchExpressions", {own, merged}}}}}};
+  Json other = {{"key", "app"}, {"operator", "NotIn"}, {"values", {"lone"}}};
+  pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = {
+      {{"weight", 1},
+       {"podAffinityTerm",
+        {{"mismatchLabelKeys", {"app"}}, {"labelSelector", {{"matchExpressions", {other}}}}}}}};
+  auto fresh = cni::recreatable_pod(pod, "cni");
+  CHECK(fresh["metadata"]["labels"] == Json({{"app", "lone"}}));
+  CHECK(fresh["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchExpressions"] ==
+        Json::array({own}));
+  CHECK(fresh["spec"]["affinity"]["podAntiAffinity"]
+             ["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"]
+             ["labelSelector"] == Json::object());
+  auto elsewhere = pod;
+  elsewhere["metadata"]["labels"]["topology.kubernetes.io/zone"] = "z2";
+  CHECK(cni::same_pod(pod, elsewhere, "cni"));
+}
