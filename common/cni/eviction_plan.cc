@@ -29,10 +29,10 @@ constexpr const char* kNowhere =
     "deletes them for good)";
 
 // As kubectl drain's --skip-wait-for-delete-timeout.
-bool deleted_long_ago(const Json& pod, const EvictionRules& rules) {
+bool deleted_long_ago(const Json& pod, const EvictionRules& rules, SystemTime now) {
   if (rules.skip_after.count() == 0 || !kube::terminating(pod)) return false;
   auto since = parse_rfc3339(kube::text_at(pod, "/metadata/deletionTimestamp"));
-  return since && rules.now - *since > rules.skip_after;
+  return since && now - *since > rules.skip_after;
 }
 
 PodPlan refuse(const Json& pod, const char* why) {
@@ -65,8 +65,8 @@ PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
 
 }  // namespace
 
-PodPlan plan_eviction(const Json& pod, const EvictionRules& rules) {
-  if (deleted_long_ago(pod, rules)) return {PodFate::kLeave, pod, ""};
+PodPlan plan_eviction(const Json& pod, const EvictionRules& rules, SystemTime now) {
+  if (deleted_long_ago(pod, rules, now)) return {PodFate::kLeave, pod, ""};
   if (finished(pod) || is_mirror(pod)) return {PodFate::kLeave, pod, ""};
   if (of_daemonset(pod)) {
     bool leaves = rules.daemonset_pods && !on_host_network(pod) && !kube::terminating(pod);
@@ -78,9 +78,10 @@ PodPlan plan_eviction(const Json& pod, const EvictionRules& rules) {
   return plan_moving(pod, rules);
 }
 
-PodPlan plan_recycling(const Json& pod, const EvictionRules& rules, const FlannelNetwork& network) {
+PodPlan plan_recycling(const Json& pod, const EvictionRules& rules, const FlannelNetwork& network,
+                       SystemTime now) {
   if (!has_flannel_address(pod, network)) return {PodFate::kLeave, pod, ""};
-  if (deleted_long_ago(pod, rules)) return {PodFate::kLeave, pod, ""};
+  if (deleted_long_ago(pod, rules, now)) return {PodFate::kLeave, pod, ""};
   if (kube::terminating(pod)) return {PodFate::kWait, pod, ""};
   if (of_daemonset(pod)) return {PodFate::kRestart, pod, ""};
   return plan_moving(pod, rules);

@@ -11,6 +11,8 @@
 
 namespace kcni::cni {
 
+using SystemTime = std::chrono::system_clock::time_point;
+
 struct EvictionRules {
   bool delete_emptydir_data = false;
   bool force = false;               ///< bare pods are deleted for good
@@ -22,7 +24,6 @@ struct EvictionRules {
   std::map<std::string, std::vector<kube::Json>> volumes;
   /// What has been in deletion for longer is not waited for; 0: everything is.
   std::chrono::seconds skip_after{0};
-  std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
 };
 
 enum class PodFate {
@@ -43,11 +44,13 @@ struct PodPlan {
 
 /// The filters of kubectl drain, in its order (kubectl/pkg/drain/filters.go), with two differences:
 /// DaemonSets are always ignored, and finished pods are left alone, for they hold nothing.
-PodPlan plan_eviction(const kube::Json& pod, const EvictionRules& rules);
+PodPlan plan_eviction(const kube::Json& pod, const EvictionRules& rules,
+                      SystemTime now = std::chrono::system_clock::now());
 
 /// For --recycle: only pods that hold an address of flannel's range; a DaemonSet's is restarted.
 PodPlan plan_recycling(const kube::Json& pod, const EvictionRules& rules,
-                       const FlannelNetwork& network);
+                       const FlannelNetwork& network,
+                       SystemTime now = std::chrono::system_clock::now());
 
 /// One line for all that is refused, class by class; "" when nothing is.
 std::string refusals_of(const std::vector<PodPlan>& plans);

@@ -68,13 +68,13 @@ TEST_CASE("evict: pods of DaemonSets stay, unless on the pod network and asked f
 
 TEST_CASE("evict: what has been in deletion for long is not waited for, if so asked") {
   EvictionRules rules;
-  rules.now = *parse_rfc3339("2026-11-23T11:00:00Z");
+  auto now = *parse_rfc3339("2026-11-23T11:00:00Z");
   auto pod = deleted(pod_of("ReplicaSet"), "2026-11-23T10:59:30Z");
-  CHECK(plan_eviction(pod, rules).fate == PodFate::kWait);
+  CHECK(plan_eviction(pod, rules, now).fate == PodFate::kWait);
   rules.skip_after = std::chrono::seconds(60);
-  CHECK(plan_eviction(pod, rules).fate == PodFate::kWait);
+  CHECK(plan_eviction(pod, rules, now).fate == PodFate::kWait);
   rules.skip_after = std::chrono::seconds(20);
-  CHECK(plan_eviction(pod, rules).fate == PodFate::kLeave);
+  CHECK(plan_eviction(pod, rules, now).fate == PodFate::kLeave);
 }
 
 TEST_CASE("surge: only where a rollout leaves a Ready pod at any moment") {
