@@ -244,18 +244,14 @@ PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surr
   return daemonset_in_place(workload, wish, around);
 }
 
-std::size_t pods_left_behind(const Workload& workload, const PinWish& wish,
-                             const Surroundings& around) {
-  bool rolls =
-      workload.resource == &kube::kDeployments && !kube::flag_at(workload.object, "/spec/paused");
-  if (!rolls || !all_updated(workload) || !only_live_replica_set(around)) return 0;
-  Json spec = spec_with_pin(workload, wish);
-  auto after = selected_value(pod_spec_of(workload), wish.key);
-  return static_cast<std::size_t>(
-      std::count_if(around.pods.begin(), around.pods.end(), [&](const Json* pod) {
-        return wish.value ? must_move(*pod, spec, around)
-                          : selected_value(at(*pod, "/spec"), wish.key) != after;
-      }));
+std::vector<const Json*> pods_left_behind(const Workload& deployment, const std::string& key,
+                                          const Surroundings& around) {
+  if (!all_updated(deployment) || !only_live_replica_set(around)) return {};
+  auto now = selected_value(pod_spec_of(deployment), key);
+  std::vector<const Json*> left;
+  std::copy_if(around.pods.begin(), around.pods.end(), std::back_inserter(left),
+               [&](const Json* pod) { return selected_value(at(*pod, "/spec"), key) != now; });
+  return left;
 }
 
 std::string no_node_fits(const Workload& workload, const PinWish& wish,

@@ -42,10 +42,10 @@ struct PinDecision {
 /// with it; by a rollout otherwise; or as asked for.
 PinDecision decide_way(const Workload& workload, const PinWish& wish, const Surroundings& around);
 
-/// Of a Deployment at rest whose template is as wished: pods that are not, for they were born
-/// before its template and its ReplicaSet's were changed in place. 0 for anything else.
-std::size_t pods_left_behind(const Workload& workload, const PinWish& wish,
-                             const Surroundings& around);
+/// The pods of a Deployment at rest whose nodeSelector[key] is not its template's: born before
+/// that, and its ReplicaSet's, were changed in place.
+std::vector<const kube::Json*> pods_left_behind(const Workload& deployment, const std::string& key,
+                                                const Surroundings& around);
 
 /// Why the workload cannot be pinned where it stands, whatever the way: no node with the label fits
 /// its own nodeName, nodeSelector and affinity. "" when one does.

@@ -40,7 +40,10 @@ void add_flags(cxxopts::OptionAdder& add) {
       cxxopts::value<bool>());
   add("delete-emptydir-data", "Bare Pods too whose data in emptyDir volumes will be lost",
       cxxopts::value<bool>());
-  add("evict", "Evict the pods of standalone ReplicaSets and ReplicationControllers that must move",
+  add("evict",
+      "Evict the pods that must move or still have the pin, and that no rollout reaches: of "
+      "standalone "
+      "ReplicaSets and ReplicationControllers, and of Deployments unpinned in place",
       cxxopts::value<bool>());
   add("diff", "Show what changes, as diff -u does; with --dry-run nothing else happens",
       cxxopts::value<bool>());

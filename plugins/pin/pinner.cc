@@ -6,7 +6,6 @@
 
 #include "common/base/bounded.h"
 #include "common/base/text.h"
-#include "common/base/time.h"
 #include "common/cli/diff.h"
 #include "common/cni/managed.h"
 #include "common/cni/pods.h"
@@ -48,16 +47,6 @@ void refuse_if_nodes_lose_it(const Workload& workload, const cni::PinWish& wish,
       "pinning {} to {}={} would take it from {} at once; label the nodes first with 'kubectl cni "
       "label --all --to {}', or say --force",
       workload.place(), wish.key, *wish.value, some_of(losers), *wish.value));
-}
-
-// Pods of a Deployment whose nodeSelector[key] is not that of its template.
-std::size_t born_with_another(const Workload& workload, const std::string& key,
-                              const Surroundings& around) {
-  if (workload.resource != &kube::kDeployments) return 0;
-  auto now = cni::selected_value(cni::pod_spec_of(workload), key);
-  return static_cast<std::size_t>(std::count_if(
-      around.pods.begin(), around.pods.end(),
-      [&](const Json* pod) { return cni::selected_value(kube::at(*pod, "/spec"), key) != now; }));
 }
 
 const char* in_words(PinWay way) {
@@ -107,16 +96,6 @@ Pinner::Step Pinner::plan(const Workload& workload, const Neighbourhood& here) c
       step.resume = true;
       step.decision = {};
       step.decision.way = PinWay::kInPlace;
-    }
-    if (!step.resume && step.change.kind == Kind::kUnchanged) {
-      step.left_behind = cni::pods_left_behind(workload, wish_, around);
-      // Pods on nodes that the pin excludes by now are whoever relabelled them's business, unless
-      // asked.
-      bool roll = wish_.value ? wish_.way == cni::PinWish::Way::kRollout
-                              : wish_.way != cni::PinWish::Way::kInPlace;
-      step.restart = roll && step.left_behind > 0;
-      if (step.restart) step.decision = {};
-      if (step.restart) step.decision.way = PinWay::kRollout;
     }
     return step;
   }
@@ -181,10 +160,9 @@ void Pinner::show_diff(const std::vector<Group*>& groups) {
     for (const auto& [workload, step] : *group) {
       bool keeps = step.decision.way == PinWay::kInPlace &&
                    workload->resource != &kube::kDeployments && wish_.value;
-      Json patch = step.restart  ? cni::restart_patch(workload->object, now_rfc3339())
-                   : step.resume ? cni::put_back_patch(workload->object)
-                   : keeps       ? cni::in_place_patch(*workload, wish_)
-                                 : cni::rollout_patch(*workload, wish_);
+      Json patch = step.resume ? cni::put_back_patch(workload->object)
+                   : keeps     ? cni::in_place_patch(*workload, wish_)
+                               : cni::rollout_patch(*workload, wish_);
       diff.add(cli::diff_name(workload->object, workload->resource->api_version(),
                               workload->resource->kind),
                workload->object, patch);
@@ -278,7 +256,7 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
   } else if (way == PinWay::kInPlace) {
     written = co_await in_place_.pin(workload);
   } else {
-    written = co_await write_template(workload, step);
+    written = co_await write_template(workload);
   }
   if (!written) co_return false;
   if (context_.dry_run() == cli::DryRun::kNone && cni::plan_pin(workload, wish_).writes()) {
@@ -290,34 +268,11 @@ Task<bool> Pinner::write(Workload& workload, const Step& step, const Surrounding
   pinned_.push_back(std::move(record));
   say(workload, step, way);
   if (way == PinWay::kRollout && most_rollouts_ > 0) co_await wait_for_its_rollout(workload);
-  if (step.resume && way == PinWay::kInPlace) co_await restart_what_stayed(workload);
-  bool unpinned = way == PinWay::kInPlace && step.change.kind == Kind::kRemove;
-  if (unpinned) name_left_behind(workload, born_with_another(workload, wish_.key, around));
   co_return true;
 }
 
-// What a killed run had begun in place was brought to its end, but pods had to follow.
-Task<> Pinner::restart_what_stayed(Workload& workload) {
-  if (context_.dry_run() != cli::DryRun::kNone) co_return;
-  auto now = co_await Neighbourhood::read_around(client_, workload);
-  Step step = plan(workload, now);
-  if (step.restart) {
-    auto its = now.around(workload);
-    co_await write(workload, step, its);
-  }
-}
-
-void Pinner::name_left_behind(const Workload& workload, std::size_t count) {
-  if (count == 0) return;
-  context_.warn(
-      fmt::format("{}: {} born with the pin and keep it until they are restarted "
-                  "('kubectl cni pin --remove --rollout' does so)",
-                  workload.place(), count_of(count, "pod") + (count == 1 ? " was" : " were")));
-}
-
-Task<bool> Pinner::write_template(Workload& workload, const Step& step) {
-  Json patch = step.restart ? cni::restart_patch(workload.object, now_rfc3339())
-                            : cni::rollout_patch(workload, wish_);
+Task<bool> Pinner::write_template(Workload& workload) {
+  Json patch = cni::rollout_patch(workload, wish_);
   auto answer =
       co_await client_.patch(*workload.resource, kube::namespace_of(workload.object),
                              kube::name_of(workload.object), kube::PatchType::kMerge, patch);
@@ -363,10 +318,6 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
     ++counts_["skipped"];
     if (!step.resume) return;
     what = "put back as it was";
-  } else if (step.restart) {
-    what = "restarted";
-    detail = "rolling";
-    ++counts_["restarted by rollout"];
   } else if (step.writes()) {
     if (!step.decision.idle.empty()) {
       context_.warn(fmt::format("{}: {}", workload.place(), step.decision.idle));
@@ -383,7 +334,6 @@ void Pinner::say(const Workload& workload, const Step& step, PinWay way) {
     }
   } else {
     ++counts_[what];
-    if (!wish_.value) name_left_behind(workload, step.left_behind);
   }
   context_.results().done(*workload.resource, kube::namespace_of(workload.object),
                           kube::name_of(workload.object), what, detail, workload.object);

@@ -33,10 +33,8 @@ class Pinner {
   struct Step {
     cni::PinChange change;
     cni::PinDecision decision;
-    bool resume = false;   ///< the template is as wished, but something is still to be put back
-    bool restart = false;  ///< the template is as wished, but pods are not
-    std::size_t left_behind = 0;  ///< so many
-    bool writes() const { return resume || restart || change.writes(); }
+    bool resume = false;  ///< the template is as wished, but something is still to be put back
+    bool writes() const { return resume || change.writes(); }
   };
   struct Pinned {
     cni::Workload workload;
@@ -53,9 +51,7 @@ class Pinner {
   Task<> pin_or_report(cni::Workload& workload, Step step, const cni::Neighbourhood& here);
   Task<> pin(cni::Workload& workload, Step step, const cni::Neighbourhood& here);
   Task<bool> write(cni::Workload& workload, const Step& step, const cni::Surroundings& around);
-  Task<bool> write_template(cni::Workload& workload, const Step& step);
-  Task<> restart_what_stayed(cni::Workload& workload);
-  void name_left_behind(const cni::Workload& workload, std::size_t count);
+  Task<bool> write_template(cni::Workload& workload);
   Task<> wait_for_its_rollout(const cni::Workload& workload);
   Task<> look_for_rollouts(const Pinned& one, const cni::Neighbourhood& now);
   Task<> look_for_restored(const Pinned& one);

@@ -59,6 +59,7 @@ class Pods {
       }
     }
     find_standalone(here);
+    find_left_behind(here);
     if (recreates() || context_.flags().flag("evict")) tracker_.start();
     std::vector<Task<>> tasks;
     for (const auto* pod : gated_) tasks.push_back(reported(pin_gated(*pod)));
@@ -169,6 +170,18 @@ class Pods {
       (addable ? gated_ : wish_.value && foreign ? chosen_ : stuck_).push_back(&pod);
     } else if (bare) {
       sort_bare(pod, foreign, here);
+    }
+  }
+
+  // Unpinned in place: who was born with the pin has it still.
+  void find_left_behind(const Neighbourhood& here) {
+    if (wish_.value) return;
+    for (const auto& workload : scope_.workloads) {
+      if (workload.resource != &kube::kDeployments) continue;
+      if (cni::plan_pin(workload, wish_).kind != cni::PinChange::Kind::kUnchanged) continue;
+      auto around = here.around(workload);
+      auto left = cni::pods_left_behind(workload, wish_.key, around);
+      movable_.insert(movable_.end(), left.begin(), left.end());
     }
   }
 

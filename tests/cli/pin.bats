@@ -317,21 +317,22 @@ bare_pod() { # NAME VOLUMES NODE-SELECTOR
   kubectl delete namespace short --wait=false
 }
 
-@test "unpinned in place, pods that were born with the pin are named, and restarted by the next --remove" {
+@test "unpinned in place, pods that were born with the pin are named, and evicted by --evict" {
   cni label --all --to flannel
   run_cni 0 pin deployment/web -n shop --to flannel
   kubectl -n shop delete pod "$(kubectl -n shop get pods -l app=web -o jsonpath='{.items[0].metadata.name}')"
   kubectl -n shop rollout status deployment/web --timeout=60s
-  run_cni 0 pin deployment/web -n shop --remove --in-place
-  contains "$errors" 'deployment.apps/web in namespace shop: 1 pod was born with the pin'
-  run_cni 0 pin deployment/web -n shop --remove --in-place
-  contains "$output" 'deployment.apps/web unchanged'
-  contains "$errors" '1 pod was born with the pin'
-  run_cni 0 pin deployment/web -n shop --remove --wait
-  contains "$output" 'deployment.apps/web restarted (rolling)'
-  [ -z "$(kubectl -n shop get pods -l app=web -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null and .spec.nodeSelector.cni) | .metadata.name')" ]
-  run_cni 0 pin deployment/web -n shop --remove
-  contains "$output" 'deployment.apps/web unchanged'
+  born() { kubectl -n shop get pods -l app=web -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null and .spec.nodeSelector.cni) | .metadata.name'; }
+  pod=$(born)
+  [ "$(wc -w <<<"$pod")" = 1 ]
+  for _ in 1 2; do
+    run_cni 0 pin deployment/web -n shop --remove --in-place
+    contains "$errors" "pod/$pod in namespace shop keep the pin until they are evicted (--evict does so)"
+  done
+  run_cni 0 pin deployment/web -n shop --remove --evict --timeout 60s
+  contains "$output" "pod/$pod evicted"
+  kubectl -n shop rollout status deployment/web --timeout=60s
+  [ -z "$(born)" ]
 }
 
 @test "a strategy that its user has set meanwhile is not put back over" {

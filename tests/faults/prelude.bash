@@ -79,8 +79,8 @@ unsafe() {
       then "\($name) is paused and does not remember why" else empty end,
       if .spec.updateStrategy.type == "OnDelete" and ($remembered | not)
       then "\($name) has another strategy and does not remember its own" else empty end' "$1"
-  jq -r 'if [.items[] | select(.kind == "Pod" and .metadata.name == "lone")
-        or select(.kind == "Secret" and .metadata.labels."kubectl-cni/backup" == "true")] == []
+  jq -r 'if [.items[] | select((.kind == "Pod" and .metadata.name == "lone")
+        or (.kind == "Secret" and .metadata.labels."kubectl-cni/backup" == "true"))] == []
     then "the bare pod is gone and there is no backup of it" else empty end' "$1"
 }
 

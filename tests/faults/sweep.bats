@@ -129,10 +129,10 @@ step() {
 @test "a bare pod that a killed run had deleted is back after the next one, whatever its flags" {
   local n gone=''
   anew
-  for ((n = 1; n <= 40 && !gone; n++)); do
+  for ((n = 1; n <= 40; n++)); do
     faults --kill-after "$n" -- kubectl-cni-pin "${PIN[@]}" >/dev/null 2>&1 || true
     kubectl -n "$NS" wait pod/lone --for=delete --timeout=5s >/dev/null 2>&1 || true
-    kubectl -n "$NS" get pod lone >/dev/null 2>&1 || gone=yes
+    kubectl -n "$NS" get pod lone >/dev/null 2>&1 || { gone=yes && break; }
   done
   [ -n "$gone" ]
   run_cni 0 pin --to flannel -n "$NS"
