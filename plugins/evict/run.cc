@@ -1,6 +1,7 @@
 // All nodes: refuse before anything is touched, cordon, empty, and say what became of them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/base/bounded.h"
@@ -108,12 +109,20 @@ class Run {
       }
       flannel_.push_back(std::move(daemonset));
     }
+    if (!flannel_.empty()) co_return;
+    bool embedded = std::any_of(targets_.begin(), targets_.end(), [](const Target& target) {
+      return cni::has_flannel_annotations(target.node);
+    });
+    if (embedded) throw cni::embedded_flannel_error();
+    context_.warn("there is no DaemonSet of flannel, so there is nothing to wait for");
   }
 
   Task<> wait_for_cni_gone() {
     if (context_.dry_run() != cli::DryRun::kNone) co_return;
     std::vector<Json> nodes;
-    for (const auto& target : targets_) nodes.push_back(target.node);
+    for (const auto& target : targets_) {
+      if (!target.given_up) nodes.push_back(target.node);
+    }
     std::function<void(const std::string&)> progress = [this](const std::string& missing) {
       context_.waiting(missing);
     };
@@ -150,7 +159,9 @@ class Run {
 
   std::set<std::string> target_names() const {
     std::set<std::string> names;
-    for (const auto& target : targets_) names.insert(target.name());
+    for (const auto& target : targets_) {
+      if (!target.given_up) names.insert(target.name());
+    }
     return names;
   }
 
@@ -183,7 +194,9 @@ class Run {
     };
     std::vector<Json> pods;
     for (auto& plan : plans) {
-      if (plan.fate == cni::PodFate::kEvict) pods.push_back(std::move(plan.pod));
+      bool goes =
+          plan.fate == cni::PodFate::kEvict && options.nodes.contains(cni::node_of(plan.pod));
+      if (goes) pods.push_back(std::move(plan.pod));
     }
     options.report = [this](const Error& error) { context_.report(error); };
     held_ = co_await cni::surge(client_, std::move(pods), std::move(options));
