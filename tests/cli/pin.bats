@@ -260,43 +260,43 @@ specs() { # of all workloads, ReplicaSets included
 }
 
 # A bare pod with these volumes and nodeSelector.
-bare_pod() { # NAME VOLUMES NODE-SELECTOR
-  kubectl -n bare create -f - <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"'"$1"'"},
-    "spec":{"volumes":'"$2"',"nodeSelector":'"$3"',"containers":[{"name":"c","image":"pause"}]}}' >/dev/null
-  kubectl -n bare wait "pod/$1" --for=condition=Ready --timeout=60s >/dev/null
+bare_pod() { # NAMESPACE NAME VOLUMES NODE-SELECTOR
+  kubectl -n "$1" create -f - <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"'"$2"'"},
+    "spec":{"volumes":'"$3"',"nodeSelector":'"$4"',"containers":[{"name":"c","image":"pause"}]}}' >/dev/null
+  kubectl -n "$1" wait "pod/$2" --for=condition=Ready --timeout=60s >/dev/null
 }
 
 @test "bare pods that would lose data, or fit no node with the label, are left alone and named" {
-  kubectl create namespace bare
+  kubectl create namespace picky
   cni label w1 w2 --to flannel
-  bare_pod keeps '[{"name":"d","emptyDir":{}}]' '{}'
-  bare_pod tied '[]' '{"kubernetes.io/hostname":"w3"}'
-  before=$(kubectl -n bare get pods -o jsonpath='{.items[*].metadata.uid}')
-  run_cni 0 pin -n bare --to flannel --recreate-bare-pods
-  contains "$errors" 'emptyDir volumes would be lost (--delete-emptydir-data accepts that): pod/keeps in namespace bare'
-  contains "$errors" 'no node with the label suits these bare pods, by their nodeSelector or affinity, so they are left alone: pod/tied in namespace bare'
-  [ "$(kubectl -n bare get pods -o jsonpath='{.items[*].metadata.uid}')" = "$before" ]
-  run_cni 0 pin -n bare --to flannel --recreate-bare-pods --delete-emptydir-data
+  bare_pod picky keeps '[{"name":"d","emptyDir":{}}]' '{}'
+  bare_pod picky tied '[]' '{"kubernetes.io/hostname":"w3"}'
+  before=$(kubectl -n picky get pods -o jsonpath='{.items[*].metadata.uid}')
+  run_cni 0 pin -n picky --to flannel --recreate-bare-pods
+  contains "$errors" 'emptyDir volumes would be lost (--delete-emptydir-data accepts that): pod/keeps in namespace picky'
+  contains "$errors" 'no node with the label suits these bare pods, by their nodeSelector or affinity, so they are left alone: pod/tied in namespace picky'
+  [ "$(kubectl -n picky get pods -o jsonpath='{.items[*].metadata.uid}')" = "$before" ]
+  run_cni 0 pin -n picky --to flannel --recreate-bare-pods --delete-emptydir-data
   contains "$output" 'pod/keeps recreated (cni=flannel)'
   lacks "$output" 'pod/tied'
-  kubectl delete namespace bare --wait=false
+  kubectl delete namespace picky --wait=false
 }
 
 @test "a bare pod that its user could not make anew is not deleted" {
-  kubectl create namespace bare
+  kubectl create namespace rightless
   cni label --all --to flannel
-  bare_pod stays '[]' '{}'
-  uid=$(kubectl -n bare get pod stays -o jsonpath='{.metadata.uid}')
+  bare_pod rightless stays '[]' '{}'
+  uid=$(kubectl -n rightless get pod stays -o jsonpath='{.metadata.uid}')
   kubectl create clusterrole mover --verb=get,list,watch --resource=pods,nodes,replicasets.apps,deployments.apps,statefulsets.apps,daemonsets.apps,replicationcontrollers,jobs.batch,cronjobs.batch
   kubectl create clusterrole keeper --verb=get,list,create,patch,delete --resource=secrets
   kubectl create clusterrole evictor --verb=create --resource=pods/eviction
   for role in mover keeper evictor; do kubectl create clusterrolebinding "$role" "--clusterrole=$role" --user=mover; done
-  run_cni 1 pin -n bare --to flannel --recreate-bare-pods --as mover
-  contains "$errors" 'pod/stays in namespace bare is left alone, for it could not be made anew: '
-  [ "$(kubectl -n bare get pod stays -o jsonpath='{.metadata.uid}{.metadata.deletionTimestamp}')" = "$uid" ]
-  [ -z "$(kubectl -n bare get secrets -o name)" ]
+  run_cni 1 pin -n rightless --to flannel --recreate-bare-pods --as mover
+  contains "$errors" 'pod/stays in namespace rightless is left alone, for it could not be made anew: '
+  [ "$(kubectl -n rightless get pod stays -o jsonpath='{.metadata.uid}{.metadata.deletionTimestamp}')" = "$uid" ]
+  [ -z "$(kubectl -n rightless get secrets -o name)" ]
   for role in mover keeper evictor; do kubectl delete clusterrolebinding,clusterrole "$role"; done
-  kubectl delete namespace bare --wait=false
+  kubectl delete namespace rightless --wait=false
 }
 
 @test "in place, no old revision goes, even at the limit of the history" {
