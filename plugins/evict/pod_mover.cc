@@ -34,7 +34,7 @@ void PodMover::print(const Json& pod, const std::string& what) {
   context_.results().done(kube::kPods, kube::namespace_of(pod), kube::name_of(pod), what, "", pod);
 }
 
-Task<> PodMover::move(cni::PodPlan plan) {
+Task<> PodMover::move(const cni::PodPlan& plan) {
   switch (plan.fate) {
     case cni::PodFate::kEvict:
       co_await evictor_.evict(plan.pod);

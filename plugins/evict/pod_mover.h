@@ -14,8 +14,9 @@ class PodMover {
   PodMover(cli::Context& context, const Options& options, kube::Tracker& tracker,
            std::function<void(const std::string&)> tell);
 
-  /// Throws Error: kBlocked when the deadline passes, with the budget that blocks.
-  Task<> move(cni::PodPlan plan);
+  /// The plan outlives it. Throws Error: kBlocked when the deadline passes, with the budget that
+  /// blocks.
+  Task<> move(const cni::PodPlan& plan);
 
  private:
   cni::EvictorOptions evictor_options();

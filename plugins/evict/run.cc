@@ -60,6 +60,7 @@ class Run {
     }
     if (options_.wait_for_cni_gone) co_await wait_for_cni_gone();
     if (options_.surge) co_await surge(std::move(plans));
+    plans = {};  // each visit looks for itself, and many pods are much memory
     std::function<Task<>(std::size_t)> make = [this](std::size_t i) { return visit(targets_[i]); };
     co_await at_most(options_.nodes_in_parallel, targets_.size(), make);
   }

@@ -37,9 +37,7 @@ Task<> Visit::run() {
 }
 
 Task<> Visit::empty(kube::Tracker& tracker) {
-  auto pods = co_await tracker.first_look(context_.deadline());
-  std::vector<PodPlan> plans;
-  for (const auto& [key, pod] : pods) plans.push_back(plan_pod(pod, options_, network_));
+  auto plans = co_await plans_now(tracker);
   tell_ignored(plans);
   for (int round = 0; take_movable(plans, round); ++round) {
     if (round == kMaxRounds) {
@@ -50,9 +48,15 @@ Task<> Visit::empty(kube::Tracker& tracker) {
     plans.clear();
     if (context_.dry_run() != cli::DryRun::kNone) break;
     // What the scheduler bound before it saw the cordon came after the first look.
-    auto now = co_await tracker.first_look(context_.deadline());
-    for (const auto& [key, pod] : now) plans.push_back(plan_pod(pod, options_, network_));
+    plans = co_await plans_now(tracker);
   }
+}
+
+Task<std::vector<PodPlan>> Visit::plans_now(kube::Tracker& tracker) {
+  auto pods = co_await tracker.first_look(context_.deadline());
+  std::vector<PodPlan> plans;
+  for (const auto& [key, pod] : pods) plans.push_back(plan_pod(pod, options_, network_));
+  co_return plans;
 }
 
 // Leaves those that have to go; false when there are none. A DaemonSet's next pod, which tolerates
@@ -102,10 +106,12 @@ void Visit::tell_of_next() {
 
 Task<> Visit::move_all(std::vector<PodPlan> plans, kube::Tracker& tracker) {
   PodMover mover(context_, options_, tracker, [this](const std::string& line) { tell(line); });
-  to_move_ = moved_ + plans.size();
+  std::size_t count = plans.size();
+  to_move_ = moved_ + count;
   std::vector<std::string> left;
   std::vector<Task<>> tasks;
-  for (const auto& plan : plans) tasks.push_back(move_or_report(mover, plan, left));
+  for (auto& plan : plans) tasks.push_back(move_or_report(mover, std::move(plan), left));
+  plans.clear();
   bool interrupted = false;
   try {
     co_await all(std::move(tasks));
@@ -115,7 +121,7 @@ Task<> Visit::move_all(std::vector<PodPlan> plans, kube::Tracker& tracker) {
   if (left.empty()) co_return;
   context_.live().drop(target_.name());
   auto message = fmt::format("node/{}{}: {} of {} left: {}", target_.name(), state("stays"),
-                             left.size(), count_of(plans.size(), "pod"), some_of(left));
+                             left.size(), count_of(count, "pod"), some_of(left));
   if (!interrupted) throw failed_or_blocked(message);
   context_.note("interrupted: " + message);
   throw Interrupted();
@@ -129,14 +135,14 @@ Error Visit::failed_or_blocked(const std::string& message) const {
 
 Task<> Visit::move_or_report(PodMover& mover, PodPlan plan, std::vector<std::string>& left) {
   auto key = kube::key_of(plan.pod);
-  Json pod = plan.pod;
+  const Json& pod = plan.pod;
   if (held_.contains(kube::uid_of(pod))) {
     left.push_back(key);
     co_return;
   }
   on_their_way_.insert(key);
   try {
-    co_await mover.move(std::move(plan));
+    co_await mover.move(plan);
     ++moved_;
     owners_.add(pod);
     on_their_way_.erase(key);

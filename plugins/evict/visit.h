@@ -34,6 +34,7 @@ class Visit {
 
  private:
   Task<> empty(kube::Tracker& tracker);
+  Task<std::vector<cni::PodPlan>> plans_now(kube::Tracker& tracker);
   Task<> move_all(std::vector<cni::PodPlan> plans, kube::Tracker& tracker);
   Task<> move_or_report(PodMover& mover, cni::PodPlan plan, std::vector<std::string>& left);
   Task<> wait_for_replacements();

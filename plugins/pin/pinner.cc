@@ -367,7 +367,10 @@ Task<> Pinner::look_again() {
     return cni::manager_of(one.workload.object).reconciles;
   });
   if (anybody) co_await client_.loop().sleep(kReconcilersTime);
-  auto now = co_await Neighbourhood::read(client_, ns_);
+  bool in_place = std::any_of(pinned_.begin(), pinned_.end(),
+                              [](const Pinned& one) { return one.way == PinWay::kInPlace; });
+  Neighbourhood now;
+  if (in_place) now = co_await Neighbourhood::read(client_, ns_);
   for (const auto& one : pinned_) {
     try {
       if (one.way == PinWay::kInPlace) co_await look_for_rollouts(one, now);
