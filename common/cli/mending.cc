@@ -8,24 +8,44 @@ namespace {
 
 constexpr Milliseconds kInPassing{60'000};
 
-}  // namespace
-
-Task<> mend_in_passing(Context& context, bool makes_backups) {
-  auto deadline = context.deadline().earlier(Deadline::after(kInPassing));
-  co_await mend_and_tell(context, context.client().until(deadline), makes_backups);
-}
-
-Task<> mend_and_tell(Context& context, kube::Client client, bool makes_backups) {
-  cni::MendOptions options;
+Task<std::vector<std::string>> mend(Context& context, kube::Client client,
+                                    cni::MendOptions options) {
   options.key = context.key();
   options.ns = context.config().namespace_;
-  options.makes_backups = makes_backups;
   options.dry_run = context.dry_run() != DryRun::kNone;
   options.progress = [&context](const std::string& line) { context.note(line); };
   auto report = co_await cni::mend(std::move(client), std::move(options));
   for (const auto& line : report.mended) context.note(line);
   for (const auto& line : report.warnings) context.warn(line);
   for (const auto& error : report.errors) context.report(error);
+  co_return std::move(report.open);
+}
+
+Task<std::vector<std::string>> mend_soon(Context& context, bool makes_backups) {
+  cni::MendOptions options;
+  options.makes_backups = makes_backups;
+  auto deadline = context.deadline().earlier(Deadline::after(kInPassing));
+  co_return co_await mend(context, context.client().until(deadline), std::move(options));
+}
+
+}  // namespace
+
+Task<> mend_services_first(Context& context, kube::Client client) {
+  cni::MendOptions options;
+  options.insists_on = &kube::kServices;
+  auto open = co_await mend(context, std::move(client), std::move(options));
+  for (const auto& line : open) context.warn(line);
+}
+
+Task<bool> mend_in_passing(Context& context, bool makes_backups) {
+  auto open = co_await mend_soon(context, makes_backups);
+  for (const auto& line : open) context.warn(line);
+  co_return open.empty();
+}
+
+Task<> mend_at_last(Context& context, bool makes_backups) {
+  auto open = co_await mend_soon(context, makes_backups);
+  for (const auto& line : open) context.report(failed(line));
 }
 
 }  // namespace kcni::cli

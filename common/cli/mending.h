@@ -7,11 +7,16 @@ namespace kcni::cli {
 
 /// cni::mend() with what the context says (--key, -n, --dry-run), told to the user: lines on
 /// stderr, and an error for each object that could not be put back. The client's deadline bounds
-/// it. Who makes no backups in this run need not have the right to look for them.
-Task<> mend_and_tell(Context& context, kube::Client client, bool makes_backups = true);
+/// it. For a command that is about Services: one that is still being deleted is waited for.
+Task<> mend_services_first(Context& context, kube::Client client);
 
-/// The same for a minute at most, for a command that has other things to do: whatever is still
-/// being deleted then comes back in a later run.
-Task<> mend_in_passing(Context& context, bool makes_backups);
+/// The same within a minute, and a few seconds for what is still being deleted, for a command that
+/// has other things to do. False when something is still being deleted, which was said. Who makes
+/// no backups in this run need not have the right to look for them.
+Task<bool> mend_in_passing(Context& context, bool makes_backups);
+
+/// Once more for who was told false and has done what he could about those pods: what is still
+/// being deleted is an error now.
+Task<> mend_at_last(Context& context, bool makes_backups);
 
 }  // namespace kcni::cli

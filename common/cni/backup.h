@@ -55,6 +55,9 @@ struct MendOptions {
   std::string ns;             ///< looked into when Secrets of all namespaces may not be listed
   bool dry_run = false;       ///< only tell
   bool makes_backups = true;  ///< this run may: a missing right to look for them is worth a warning
+  /// What of this kind is still being deleted is waited for until the client's deadline; other
+  /// kinds for a few seconds.
+  const kube::Resource* insists_on = nullptr;
   /// Told what is about to be put back; may be empty. Outlives the mending.
   std::function<void(const std::string&)> progress;
 };
@@ -63,6 +66,8 @@ struct MendReport {
   /// "pod/web recreated from a backup left by an interrupted run"
   std::vector<std::string> mended;
   std::vector<std::string> warnings;
+  /// Objects that are still being deleted, each with where it is kept: not put back yet.
+  std::vector<std::string> open;
   std::vector<Error> errors;  ///< what could not be put back, each with the reason
 };
 

@@ -15,6 +15,7 @@ using kube::Json;
 
 constexpr Milliseconds kFirstPause{50};
 constexpr Milliseconds kLongestPause{1000};
+constexpr Milliseconds kTimeAfterInterrupt{60'000};
 
 bool says(const Json& text_owner, const char* pointer, std::string_view words) {
   return kube::text_at(text_owner, pointer).find(words) != std::string::npos;
@@ -114,6 +115,7 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
   auto bounded = client.until(deadline);
   auto display = resource.display(kube::name_of(wanted));
   Attempt last;
+  bool interrupted = false;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {
@@ -122,6 +124,10 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
     if (attempt.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(attempt.answer));
     // A try that the deadline cut short says less than the one before.
     if (attempt.answer.status != 0 || last.trouble.empty()) last = std::move(attempt);
+    if (!interrupted && client.loop().interrupted()) {
+      interrupted = true;
+      deadline = deadline.earlier(Deadline::after(kTimeAfterInterrupt));
+    }
     if (deadline.passed()) give_up(last);
     co_await client.loop().sleep(within(deadline, pause), client.on_interrupt());
   }

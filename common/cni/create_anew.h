@@ -31,7 +31,8 @@ class AddressTaken : public Error {
 /// whether the old one is still there. Throws ApiError when it would not.
 Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, kube::Json wanted);
 
-/// Creates the object, again and again until the deadline while that makes sense, and returns it as
+/// Creates the object, again and again until the deadline (or a minute after Ctrl-C, if that comes
+/// first and the client goes on all the same) while that makes sense, and returns it as
 /// the server has it. One that is there already and is as it should be is good as well: an earlier
 /// try or another run made it. Throws Error (kFailed) when it is there but differs, AddressTaken,
 /// ApiError, TimedOut, TransportError. The client's own deadline should not be the earlier one.

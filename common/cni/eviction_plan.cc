@@ -25,8 +25,14 @@ constexpr const char* kBare =
 constexpr const char* kTied =
     "bare pods that name their node themselves and cannot move (--force deletes them for good)";
 constexpr const char* kNowhere =
-    "bare pods that no other node suits, by their nodeSelector, affinity or volumes (--force "
-    "deletes them for good)";
+    "bare pods that no other node would take now, by their nodeSelector, affinity or volumes, or "
+    "its cordon or taints (--force deletes them for good)";
+constexpr const char* kDaemonSet =
+    "pods of DaemonSets, which --ignore-daemonsets=false does not leave (--daemonset-pods deletes "
+    "them)";
+constexpr const char* kOrphan =
+    "pods of DaemonSets that are gone, so nothing would make them anew (--force deletes them for "
+    "good)";
 
 // As kubectl drain's --skip-wait-for-delete-timeout.
 bool deleted_long_ago(const Json& pod, const EvictionRules& rules, SystemTime now) {
@@ -40,10 +46,11 @@ PodPlan refuse(const Json& pod, const char* why) {
 }
 
 bool suits_another_node(const Json& pod, const EvictionRules& rules) {
-  if (rules.nodes.empty()) return true;
+  if (!rules.nodes) return true;
+  const Json anew = recreatable_pod(pod, rules.key);
   auto volumes = rules.volumes.find(kube::uid_of(pod));
-  return std::any_of(rules.nodes.begin(), rules.nodes.end(), [&](const Json& node) {
-    if (kube::name_of(node) == node_of(pod) || !may_run_on(kube::at(pod, "/spec"), node)) {
+  return std::any_of(rules.nodes->begin(), rules.nodes->end(), [&](const Json& node) {
+    if (kube::name_of(node) == node_of(pod) || !takes_pod(node, kube::at(anew, "/spec"))) {
       return false;
     }
     return volumes == rules.volumes.end() ||
@@ -63,17 +70,24 @@ PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
   return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, kBare);
 }
 
+PodPlan plan_daemonset_pod(const Json& pod, const EvictionRules& rules) {
+  bool leaves = rules.daemonset_pods && !on_host_network(pod);
+  if (kube::terminating(pod)) return {leaves ? PodFate::kWait : PodFate::kLeave, pod, ""};
+  if (rules.orphans.contains(kube::uid_of(pod))) {
+    return rules.force ? plan_moving(pod, rules) : refuse(pod, kOrphan);
+  }
+  if (!leaves && !rules.ignore_daemonsets) return refuse(pod, kDaemonSet);
+  if (!leaves) return {PodFate::kLeave, pod, ""};
+  if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);
+  return {PodFate::kDelete, pod, ""};
+}
+
 }  // namespace
 
 PodPlan plan_eviction(const Json& pod, const EvictionRules& rules, SystemTime now) {
   if (deleted_long_ago(pod, rules, now)) return {PodFate::kLeave, pod, ""};
   if (finished(pod) || is_mirror(pod)) return {PodFate::kLeave, pod, ""};
-  if (of_daemonset(pod)) {
-    bool leaves = rules.daemonset_pods && !on_host_network(pod) && !kube::terminating(pod);
-    if (!leaves) return {PodFate::kLeave, pod, ""};
-    if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);
-    return {PodFate::kDelete, pod, ""};
-  }
+  if (of_daemonset(pod)) return plan_daemonset_pod(pod, rules);
   if (kube::terminating(pod)) return {PodFate::kWait, pod, ""};
   return plan_moving(pod, rules);
 }

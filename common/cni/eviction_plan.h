@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,14 @@ struct EvictionRules {
   bool force = false;               ///< bare pods are deleted for good
   bool recreate_bare_pods = false;  ///< bare pods are made anew elsewhere
   bool daemonset_pods = false;      ///< those on the pod network are deleted as well
-  /// All nodes of the cluster, to see whether a bare pod suits another one; empty: not looked at.
-  std::vector<kube::Json> nodes;
+  /// Off only with --ignore-daemonsets=false: pods of DaemonSets are refused.
+  bool ignore_daemonsets = true;
+  /// UIDs of DaemonSets' pods whose DaemonSet is gone, so that nothing would make them anew.
+  std::set<std::string> orphans;
+  /// Where a bare pod could go: all nodes that are not to be emptied themselves; nullopt: not
+  /// looked at.
+  std::optional<std::vector<kube::Json>> nodes;
+  std::string key;  ///< of the migration: a pod that is made anew does not select it any more
   /// By a bare pod's UID: what its volumes ask of a node (volume_affinities()).
   std::map<std::string, std::vector<kube::Json>> volumes;
   /// What has been in deletion for longer is not waited for; 0: everything is.
@@ -43,7 +51,8 @@ struct PodPlan {
 };
 
 /// The filters of kubectl drain, in its order (kubectl/pkg/drain/filters.go), with two differences:
-/// DaemonSets are always ignored, and finished pods are left alone, for they hold nothing.
+/// DaemonSets are ignored unless said otherwise, and finished pods are left alone, for they hold
+/// nothing.
 PodPlan plan_eviction(const kube::Json& pod, const EvictionRules& rules,
                       SystemTime now = std::chrono::system_clock::now());
 

@@ -23,7 +23,8 @@ struct EvictorOptions {
   std::chrono::seconds skip_after{0};
   std::string timeout_text;  ///< of the deadline, for messages
   std::string key;           ///< label key of the migration: a pod that is made anew loses its pin
-  std::function<void(const std::string&)> note;  ///< lines of progress
+  std::function<void(const std::string&)> note;    ///< lines of progress
+  std::function<void(const std::string&)> notice;  ///< lines that the user must have seen
 };
 
 /// The tracker, which outlives it, sees the pods that it is given. With a client that only tries
@@ -38,8 +39,10 @@ class Evictor {
   Task<> evict(kube::Json pod);
 
   /// Evicts a bare Pod and makes it anew, pinned to KEY=value if there is one. Backed up first;
-  /// from the accepted eviction on it is brought back whatever comes: Ctrl-C waits for it, and what
-  /// ends the process all the same is mended by mend(). Returns it as the server has it.
+  /// from the accepted eviction on it is brought back whatever comes: Ctrl-C waits for it a while,
+  /// and what ends the process all the same is mended by mend(). One that finishes, or that
+  /// somebody else deletes, before its eviction is accepted is not made anew. Returns it as the
+  /// server has it; null: not made anew, which was said.
   Task<kube::Json> recreate(kube::Json pod, std::optional<std::string> value = std::nullopt);
 
   /// Says what holds it when that takes too long, and throws Error (kBlocked) at the deadline.
@@ -53,14 +56,26 @@ class Evictor {
   Task<std::optional<std::chrono::system_clock::time_point>> deleted_since(const kube::Json& pod);
   Milliseconds grace_of(const kube::Json& pod) const;
   Task<> drop_unused(kube::Client client, BackupRef backup);
-  Task<> persuade(kube::Client client, const kube::Json& pod);
+  enum class Leaves {
+    kAsked,     ///< the server has accepted our eviction, as far as we can know
+    kByItself,  ///< somebody else deletes it, or has
+    kFinished,  ///< it runs no more
+  };
+
+  Task<Leaves> persuade(kube::Client client, const kube::Json& pod, bool comes_back);
+  std::optional<Leaves> meanwhile(const kube::Json& pod) const;
+  Task<kube::Json> newest(kube::Client client, kube::Json pod);
+  Task<> say_left(const kube::Json& pod, Leaves how);
+  Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt, Deadline deadline,
+                         std::string timeout_text);
   kube::Json made_anew(const kube::Json& pod, const std::optional<std::string>& value) const;
-  Task<> check_comes_back(kube::Client client, const kube::Json& pod, kube::Json anew);
+  Task<bool> check_comes_back(kube::Client client, const kube::Json& pod, kube::Json anew);
   Task<> save_once_more(kube::Client client, const kube::Json& pod);
-  Task<kube::Json> bring_back(const kube::Json& pod, kube::Json anew);
+  Task<> wait_to_return(const kube::Json& pod, const BackupRef& backup);
+  Task<kube::Json> bring_back(const kube::Json& pod, kube::Json anew, const BackupRef& backup);
   Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);
-  Task<bool> refused_for_now(kube::Client client, const kube::Json& pod, const kube::Answer& answer,
-                             Clock::time_point& next_notice);
+  Task<std::optional<Leaves>> verdict(kube::Client client, const kube::Json& pod,
+                                      const kube::Answer& answer, Clock::time_point& next_notice);
   bool only_tries() const { return client_.dry_run() || client_.options().read_only; }
 
   kube::Client client_;

@@ -17,6 +17,8 @@ namespace {
 
 using kube::Json;
 
+constexpr Milliseconds kPatience{5'000};
+
 /// One backup's mending.
 struct Job {
   kube::Client client;
@@ -52,8 +54,10 @@ std::string mended_line(const Job& job) {
 }
 
 Task<bool> is_gone_in_time(const Job& job) {
+  auto client = job.client;
+  if (job.resource != job.options.insists_on) client = client.until(Deadline::after(kPatience));
   try {
-    co_await wait_gone(job.client, *job.resource, job.ns(), job.name(),
+    co_await wait_gone(client, *job.resource, job.ns(), job.name(),
                        kube::uid_of(job.backup.object));
     co_return true;
   } catch (const TimedOut&) {
@@ -72,9 +76,10 @@ Task<> restore(Job job, MendReport& report) {
     }
     bool gone = co_await is_gone_in_time(job);
     if (!gone) {
-      report.warnings.push_back(
-          fmt::format("{} in namespace {} is still being deleted; a later run puts it back from {}",
-                      job.display(), job.ns(), job.backup.secret.display()));
+      report.open.push_back(fmt::format(
+          "{} in namespace {}, which an interrupted run took away, is still being deleted; it is "
+          "kept in {}, from which a later run puts it back",
+          job.display(), job.ns(), job.backup.secret.display()));
       co_return;
     }
     if (job.resource == &kube::kPods) {

@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "common/cni/cni_daemonsets.h"
 #include "common/cni/missing.h"
+#include "common/cni/pods.h"
 #include "common/kube/watch.h"
 
 namespace kcni::cni {
@@ -20,17 +21,21 @@ constexpr Milliseconds kPause{500};
 using KeysByUid = std::map<std::string, std::string>;
 using CountsByUid = std::map<std::string, long>;
 
-Task<> wait_for_kind(kube::Client client, const kube::Resource* resource, KeysByUid owners,
-                     Missing& missing, std::size_t number, CountsByUid& wanted) {
+Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners, Missing& missing,
+                      std::size_t number, CountsByUid& wanted) {
+  const auto* resource = place.first;
   kube::Query query;
   query.resource = resource;
+  query.ns = place.second;
   kube::Until whole = [&](const kube::Snapshot& snapshot) {
     std::vector<std::string> now;
     for (const auto& [uid, key] : owners) {
       wanted.erase(uid);
       auto found = snapshot.find(key);
       if (found == snapshot.end() || kube::uid_of(found->second) != uid) continue;  // it has gone
-      wanted[uid] = kube::number_at(found->second, "/spec/replicas", 1);
+      if (resource != &kube::kPods) {
+        wanted[uid] = kube::number_at(found->second, "/spec/replicas", 1);
+      }
       auto why = replacement_missing(found->second);
       if (!why.empty()) now.push_back(fmt::format("{}: {}", resource->display(key), why));
     }
@@ -71,11 +76,18 @@ void Owners::add(const Json& pod) {
                   resource == &kube::kReplicationControllers;
   if (!replaces) return;
   namespaces_.insert(kube::namespace_of(pod));
-  by_kind_[resource][kube::text_at(owner, "/uid")] =
+  by_place_[{resource, ""}][kube::text_at(owner, "/uid")] =
       kube::namespace_of(pod) + "/" + kube::text_at(owner, "/name");
 }
 
+void Owners::add_made(const Json& pod) {
+  by_place_[{&kube::kPods, kube::namespace_of(pod)}][kube::uid_of(pod)] = kube::key_of(pod);
+}
+
 std::string replacement_missing(const Json& object) {
+  if (kube::text_at(object, "/kind") == "Pod") {
+    return pod_ready(object) || finished(object) ? "" : "it is not ready";
+  }
   long seen = kube::number_at(object, "/status/observedGeneration");
   if (seen < kube::number_at(object, "/metadata/generation")) {
     return "its controller has not seen the change yet";
@@ -93,8 +105,8 @@ Task<> wait_for_replacements(kube::Client client, Owners owners,
   while (!whole) {
     CountsByUid wanted;
     std::vector<Task<>> waits;
-    for (const auto& [resource, keys] : owners.by_kind()) {
-      waits.push_back(wait_for_kind(client, resource, keys, missing, waits.size(), wanted));
+    for (const auto& [place, keys] : owners.by_place()) {
+      waits.push_back(wait_for_place(client, place, keys, missing, waits.size(), wanted));
     }
     co_await all(std::move(waits));
     whole = co_await have_pods(client, owners.namespaces(), wanted);

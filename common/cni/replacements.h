@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/kube/client.h"
@@ -18,19 +19,23 @@ class Owners {
   /// Remembers the pod's controller: a ReplicaSet, ReplicationController or StatefulSet. A Job's
   /// pods are not replaced one by one, and of another kind nobody here knows when it is whole.
   void add(const kube::Json& pod);
+  /// A bare pod that was made anew: it owns itself, so to say.
+  void add_made(const kube::Json& pod);
 
-  bool empty() const { return by_kind_.empty(); }
-  const std::map<const kube::Resource*, std::map<std::string, std::string>>& by_kind() const {
-    return by_kind_;
-  }
+  /// Of one kind, in one namespace or, with "", in all: what one watch sees.
+  using Place = std::pair<const kube::Resource*, std::string>;
+
+  bool empty() const { return by_place_.empty(); }
+  const std::map<Place, std::map<std::string, std::string>>& by_place() const { return by_place_; }
   const std::set<std::string>& namespaces() const { return namespaces_; }
 
  private:
   std::set<std::string> namespaces_;
-  std::map<const kube::Resource*, std::map<std::string, std::string>> by_kind_;  ///< UID → key
+  std::map<Place, std::map<std::string, std::string>> by_place_;  ///< UID → key
 };
 
-/// What such a controller misses until every pod that it wants is Ready, in words; "" when nothing.
+/// What such a controller misses until every pod that it wants is Ready, or a pod until it is Ready
+/// or has finished, in words; "" when nothing.
 /// A pure function of the object.
 std::string replacement_missing(const kube::Json& object);
 

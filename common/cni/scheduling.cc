@@ -74,6 +74,33 @@ bool may_run_on(const Json& pod_spec, const Json& node) {
                      [&](const Json& term) { return term_holds(term, node); });
 }
 
+bool tolerates(const Json& pod_spec, const Json& taint) {
+  const Json& tolerations = at(pod_spec, "/tolerations");
+  return std::any_of(tolerations.begin(), tolerations.end(), [&](const Json& toleration) {
+    auto effect = text_at(toleration, "/effect");
+    auto key = text_at(toleration, "/key");
+    bool any_value = text_at(toleration, "/operator") == "Exists";
+    return (effect.empty() || effect == text_at(taint, "/effect")) &&
+           (key.empty() || key == text_at(taint, "/key")) &&
+           (any_value || text_at(toleration, "/value") == text_at(taint, "/value"));
+  });
+}
+
+bool kept_off_by_cordon(const Json& pod_spec) {
+  static const Json kCordon = {{"key", "node.kubernetes.io/unschedulable"},
+                               {"effect", "NoSchedule"}};
+  return !tolerates(pod_spec, kCordon);
+}
+
+bool takes_pod(const Json& node, const Json& pod_spec) {
+  if (kube::flag_at(node, "/spec/unschedulable") && kept_off_by_cordon(pod_spec)) return false;
+  const Json& taints = at(node, "/spec/taints");
+  bool repels = std::any_of(taints.begin(), taints.end(), [&](const Json& taint) {
+    return text_at(taint, "/effect") != "PreferNoSchedule" && !tolerates(pod_spec, taint);
+  });
+  return !repels && may_run_on(pod_spec, node);
+}
+
 bool selector_matches(const Json& label_selector, const Json& object) {
   if (!label_selector.is_object()) return false;
   for (const auto& [key, value] : at(label_selector, "/matchLabels").items()) {

@@ -42,7 +42,7 @@ class Surger {
     tracker_.emplace(client_, query);
   }
 
-  Task<std::set<std::string>> run(std::vector<Json> pods) {
+  Task<Surged> run(std::vector<Json> pods) {
     auto deployments = co_await deployments_of(pods);
     if (!deployments.empty() && !options_.tries) tracker_->start();
     std::vector<std::pair<Name, std::set<std::string>>> list(deployments.begin(),
@@ -51,7 +51,7 @@ class Surger {
       return treat_or_report(list[i].first, list[i].second);
     };
     co_await at_most(kAtOnce, list.size(), make);
-    co_return held_;
+    co_return std::move(surged_);
   }
 
  private:
@@ -78,36 +78,38 @@ class Surger {
 
   Task<> treat_or_report(const Name& name, const std::set<std::string>& pods) {
     try {
-      co_await treat(name.first, name.second);
+      bool moved = co_await treat(name.first, name.second);
+      if (moved) surged_.moved.insert(pods.begin(), pods.end());
       co_return;
     } catch (const Interrupted&) {
       throw;
     } catch (const Error& error) {
       options_.report(error);
     }
-    held_.insert(pods.begin(), pods.end());
+    surged_.held.insert(pods.begin(), pods.end());
   }
 
-  Task<> treat(std::string ns, std::string name) {
+  // False when it is left to the eviction.
+  Task<bool> treat(std::string ns, std::string name) {
     for (int i = 0; i < kMaxTries; ++i) {
       auto answer = co_await client_.get(kube::kDeployments, ns, name);
-      if (answer.not_found()) co_return;
+      if (answer.not_found()) co_return false;
       Workload deployment{&kube::kDeployments, kube::body_or_throw(std::move(answer))};
       bool here_only = co_await is_ready_here_only(deployment);
-      if (!here_only) co_return;
+      if (!here_only) co_return false;
       auto why = co_await refusal(deployment);
       if (!why.empty()) {
         options_.warn(
             fmt::format("{} cannot surge: {}; its pods are away until they are Ready "
                         "elsewhere",
                         deployment.place(), why));
-        co_return;
+        co_return false;
       }
       bool written = co_await restart(deployment);
       if (!written) continue;
       if (!options_.tries) co_await wait(deployment);
       options_.done(deployment);
-      co_return;
+      co_return true;
     }
     throw failed(
         fmt::format("deployment.apps/{} in namespace {} is changed by somebody else all "
@@ -176,7 +178,7 @@ class Surger {
   kube::Client client_;
   SurgeOptions options_;
   std::optional<kube::Tracker> tracker_;
-  std::set<std::string> held_;
+  Surged surged_;
 };
 
 }  // namespace
@@ -210,8 +212,7 @@ std::string rollout_stuck(const Json& deployment) {
   return "";
 }
 
-Task<std::set<std::string>> surge(kube::Client client, std::vector<Json> pods,
-                                  SurgeOptions options) {
+Task<Surged> surge(kube::Client client, std::vector<Json> pods, SurgeOptions options) {
   Surger surger(std::move(client), std::move(options));
   co_return co_await surger.run(std::move(pods));
 }

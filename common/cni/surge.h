@@ -34,12 +34,16 @@ struct SurgeOptions {
   std::function<void(const Error&)> report;
 };
 
+/// UIDs of pods.
+struct Surged {
+  std::set<std::string> held;   ///< their replacements do not come, so they should stay
+  std::set<std::string> moved;  ///< gone by their rollout, or only to go, in a dry run
+};
+
 /// Restarts the Deployments of these pods that have Ready pods on those nodes only, a few at a
 /// time, and waits for their rollouts. Those with Ready pods elsewhere, or none, are left to the
 /// eviction, which their budgets guard; those that cannot surge are named by warn. One whose
-/// rollout does not come to its end is report()ed; returns the UIDs of its pods, which should stay
-/// where they are.
-Task<std::set<std::string>> surge(kube::Client client, std::vector<kube::Json> pods,
-                                  SurgeOptions options);
+/// rollout does not come to its end is report()ed.
+Task<Surged> surge(kube::Client client, std::vector<kube::Json> pods, SurgeOptions options);
 
 }  // namespace kcni::cni

@@ -70,10 +70,22 @@ struct Client::Shared {
   bool reached = false;  ///< the server has answered before: a refused connection may be a restart
 };
 
-Milliseconds with_jitter(Milliseconds pause) {
+namespace {
+
+Milliseconds scaled(Milliseconds pause, double least, double most) {
   static std::minstd_rand generator{std::random_device{}()};
-  std::uniform_real_distribution<double> share(0.75, 1.25);
+  std::uniform_real_distribution<double> share(least, most);
   return std::chrono::duration_cast<Milliseconds>(pause * share(generator));
+}
+
+}  // namespace
+
+Milliseconds with_jitter(Milliseconds pause) {
+  return scaled(pause, 0.75, 1.25);
+}
+
+Milliseconds no_sooner(Milliseconds pause) {
+  return scaled(pause, 1.0, 1.25) + Milliseconds(50);
 }
 
 Client::Client(http::Loop& loop, ClientConfig config, ClientOptions options)
@@ -209,13 +221,13 @@ std::optional<Milliseconds> Client::pause_before_retry(const Answer& answer, int
   if (!overloaded || attempt + 1 >= kMaxAttempts) return std::nullopt;
   // As client-go: a Retry-After says that nothing was done. Without one only reading is repeated,
   // and not for long (an etcd leader change is over in a second).
-  if (answer.retry_after) return with_jitter(*answer.retry_after) + Milliseconds(50);
+  if (answer.retry_after) return no_sooner(*answer.retry_after);
   if (repeat == Repeat::kAlways && answer.status >= 500 && attempt < 3) return backoff(attempt);
   return std::nullopt;
 }
 
 Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) const {
-  bool refreshed = false;
+  bool refreshed = false, dropped_once = false;
   for (int attempt = 0;; ++attempt) {
     http::Request copy = request;
     add_identity(copy);
@@ -224,6 +236,7 @@ Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) 
     try {
       http::Response response = co_await send_logged(std::move(copy));
       Answer answer = answer_of(response);
+      answer.sent_again = dropped_once;
       if (answer.status == 401 && !refreshed && shared_->config.credentials->refresh()) {
         refreshed = true;
         continue;
@@ -236,6 +249,7 @@ Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) 
       bool dropped = error.kind() == http::TransportError::Kind::kDropped;
       bool again = (unsent && shared_->reached) || (dropped && repeat == Repeat::kAlways);
       if (!again || attempt + 1 >= kMaxAttempts) throw;
+      dropped_once |= dropped;
       request.fresh_connection = true;
       pause = with_jitter(backoff(attempt));
     }

@@ -122,7 +122,9 @@ class Client {
   bool quiet_ = false;
 };
 
-/// A random share of the pause taken off, so that many clients do not come back at once.
+/// A pause of about this length, so that many clients do not come back at once.
 Milliseconds with_jitter(Milliseconds pause);
+/// The same for a Retry-After, before which the server does not want to be asked.
+Milliseconds no_sooner(Milliseconds pause);
 
 }  // namespace kcni::kube

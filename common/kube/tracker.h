@@ -28,6 +28,9 @@ class Tracker {
   /// Until it sees anything at all, for whoever acts on what it is to see. Throws as wait_until().
   Task<> wait_until_looking(Deadline deadline);
 
+  /// What it sees now; null before the first list, and after the watch has failed.
+  const Snapshot* now() const { return snapshot_; }
+
   using Condition = std::function<bool(const Snapshot&)>;
   /// Until the condition holds. Throws TimedOut, Interrupted, and what ended the watch.
   Task<> wait_until(Condition condition, Deadline deadline,

@@ -21,6 +21,9 @@ struct Target {
 /// on: evicted pods would come straight back. Throws Error.
 Task<> cordon(cli::Context& context, Target& target);
 
+/// Throws Error (kFailed) when somebody else has uncordoned it.
+Task<> check_cordon(cli::Context& context, const Target& target);
+
 /// Also after Ctrl-C. Throws Error.
 Task<> uncordon(cli::Context& context, Target& target);
 

@@ -12,7 +12,8 @@ void add_pod_flags(cxxopts::OptionAdder& add) {
   add("force", "Delete pods that no controller would make anew, for good", cxxopts::value<bool>());
   add("recreate-bare-pods", "Back such pods up, and make them anew on another node",
       cxxopts::value<bool>());
-  add("ignore-daemonsets", "Always on: DaemonSets' pods stay", cxxopts::value<bool>());
+  add("ignore-daemonsets", "On unless =false is said: DaemonSets' pods stay; else they are refused",
+      cxxopts::value<bool>());
   add("daemonset-pods",
       "Delete the pods of DaemonSets too, but for those on the host network, and wait until they "
       "are gone",
@@ -61,6 +62,9 @@ Options options_from(const cli::Context& context) {
   options.rules.delete_emptydir_data = flags.flag("delete-emptydir-data");
   options.rules.force = flags.flag("force");
   options.rules.recreate_bare_pods = flags.flag("recreate-bare-pods");
+  options.rules.ignore_daemonsets =
+      !flags.given("ignore-daemonsets") || flags.flag("ignore-daemonsets");
+  options.rules.key = context.key();
   options.rules.daemonset_pods = flags.flag("daemonset-pods");
   options.rules.skip_after = std::chrono::seconds(flags.number("skip-wait-for-delete-timeout"));
   options.recycle = flags.flag("recycle");

@@ -14,15 +14,17 @@ class PodMover {
   PodMover(cli::Context& context, const Options& options, kube::Tracker& tracker,
            std::function<void(const std::string&)> tell);
 
-  /// The plan outlives it. Throws Error: kBlocked when the deadline passes, with the budget that
-  /// blocks.
-  Task<> move(const cni::PodPlan& plan);
+  /// The plan outlives it. Returns the pod that was made anew in its place, or null. Throws Error:
+  /// kBlocked when the deadline passes, with the budget that blocks.
+  Task<kube::Json> move(const cni::PodPlan& plan);
 
  private:
   cni::EvictorOptions evictor_options();
   /// By UID; fine when it has gone.
   Task<> remove(const kube::Json& pod);
   Task<> restart(const kube::Json& pod);
+  Task<bool> is_replaced(const kube::Json& pod, Milliseconds limit);
+  Task<bool> comes_again(const kube::Json& pod);
   void print(const kube::Json& pod, const std::string& what);
   bool only_tries() const { return context_.dry_run() != cli::DryRun::kNone; }
 

@@ -34,12 +34,13 @@ class Run {
     auto selection = cli::node_selection(context_);
     auto nodes = co_await cni::select_nodes(client_, selection, /*metadata_only=*/false);
     for (auto& node : nodes) targets_.push_back({std::move(node)});
-    co_await cli::mend_in_passing(context_, options_.rules.recreate_bare_pods);
+    bool recreates = options_.rules.recreate_bare_pods && !options_.recycle;
+    bool mended = co_await cli::mend_in_passing(context_, recreates);
     if (options_.recycle) co_await read_network();
     if (options_.wait_for_cni_gone) co_await read_flannel();
-    bool recreates = options_.rules.recreate_bare_pods && !options_.recycle;
     if (recreates) co_await read_nodes();
     auto plans = co_await read_plans();
+    co_await find_orphans(plans);
     if (recreates) co_await read_volumes(plans);
     auto refusals = cni::refusals_of(plans);
     if (!refusals.empty()) throw refused("nothing was evicted: " + refusals);
@@ -50,6 +51,7 @@ class Run {
       trouble = std::current_exception();
     }
     co_await close();
+    if (!mended && !context_.loop().interrupted()) co_await cli::mend_at_last(context_, recreates);
     if (trouble) std::rethrow_exception(trouble);
   }
 
@@ -77,9 +79,36 @@ class Run {
   Task<> read_nodes() {
     kube::Query query;
     query.resource = &kube::kNodes;
-    query.metadata_only = true;
     auto nodes = co_await client_.list(query);
+    auto ours = target_names();
+    std::erase_if(nodes.items,
+                  [&](const Json& node) { return ours.contains(kube::name_of(node)); });
     options_.rules.nodes = std::move(nodes.items);
+  }
+
+  // kubectl drain asks for each pod's DaemonSet.
+  Task<> find_orphans(std::vector<PodPlan>& plans) {
+    bool any = std::any_of(plans.begin(), plans.end(),
+                           [](const PodPlan& plan) { return cni::of_daemonset(plan.pod); });
+    if (!any || options_.recycle) co_return;
+    kube::Query query;
+    query.resource = &kube::kDaemonSets;
+    query.metadata_only = true;
+    kube::List daemonsets;
+    try {
+      daemonsets = co_await client_.list(query);
+    } catch (const kube::ApiError& error) {
+      if (error.answer().status != 403) throw;
+      co_return;  // it takes no such right to leave them where they are
+    }
+    std::set<std::string> there;
+    for (const auto& daemonset : daemonsets.items) there.insert(kube::uid_of(daemonset));
+    for (auto& plan : plans) {
+      if (!cni::of_daemonset(plan.pod)) continue;
+      if (there.contains(kube::text_at(kube::controller_of(plan.pod), "/uid"))) continue;
+      options_.rules.orphans.insert(kube::uid_of(plan.pod));
+      plan = plan_pod(plan.pod, options_, network_);
+    }
   }
 
   // Only for pods that would be made anew, for it takes two requests a volume.
@@ -98,6 +127,12 @@ class Run {
   Task<> read_flannel() {
     cni::NamedDaemonSets named = cli::named_daemonsets(context_);
     auto found = co_await cni::find_cni_daemonsets(client_, named);
+    bool there = std::any_of(found.begin(), found.end(), [&](const cni::CniDaemonSet& daemonset) {
+      return kube::key_of(daemonset.object) == named.flannel;
+    });
+    if (!named.flannel.empty() && !there) {
+      throw failed(fmt::format("there is no DaemonSet {} (--flannel-daemonset)", named.flannel));
+    }
     for (auto& daemonset : found) {
       if (daemonset.cni != cni::Cni::kFlannel) continue;
       const Json& spec = kube::at(daemonset.object, "/spec/template/spec");
@@ -200,14 +235,14 @@ class Run {
       if (goes) pods.push_back(std::move(plan.pod));
     }
     options.report = [this](const Error& error) { context_.report(error); };
-    held_ = co_await cni::surge(client_, std::move(pods), std::move(options));
+    surged_ = co_await cni::surge(client_, std::move(pods), std::move(options));
   }
 
   Task<> visit(Target& target) {
     if (target.given_up) co_return;
     target.begun = true;
     try {
-      Visit its(context_, options_, network_, held_, target);
+      Visit its(context_, options_, network_, surged_, target);
       co_await its.run();
       target.done = true;
       if (options_.uncordon && !options_.recycle) co_await uncordon(context_, target);
@@ -245,7 +280,7 @@ class Run {
   cni::FlannelNetwork network_;
   std::vector<cni::CniDaemonSet> flannel_;
   std::vector<Target> targets_;
-  std::set<std::string> held_;  ///< UIDs of pods whose replacements do not come
+  cni::Surged surged_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "common/base/text.h"
 #include "common/cni/pods.h"
+#include "common/cni/scheduling.h"
 
 namespace kcni::evict {
 
@@ -44,6 +45,8 @@ Task<> Visit::empty(kube::Tracker& tracker) {
       throw blocked(fmt::format("node/{}{}: pods keep coming to it: {}", target_.name(),
                                 state("is"), kube::key_of(plans[0].pod)));
     }
+    bool cordons = !options_.recycle && context_.dry_run() == cli::DryRun::kNone;
+    if (cordons) co_await check_cordon(context_, target_);
     co_await move_all(std::move(plans), tracker);
     plans.clear();
     if (context_.dry_run() != cli::DryRun::kNone) break;
@@ -59,17 +62,29 @@ Task<std::vector<PodPlan>> Visit::plans_now(kube::Tracker& tracker) {
   co_return plans;
 }
 
-// Leaves those that have to go; false when there are none. A DaemonSet's next pod, which tolerates
-// the cordon, is none that has to go. Throws Error (kRefused).
-bool Visit::take_movable(std::vector<PodPlan>& plans, int round) const {
+// Leaves those that have to go; false when there are none. Throws Error (kRefused).
+bool Visit::take_movable(std::vector<PodPlan>& plans, int round) {
   auto refusals = cni::refusals_of(plans);
   if (!refusals.empty()) {
     throw refused(fmt::format("node/{}{}: {}", target_.name(), state("is"), refusals));
   }
   std::erase_if(plans, [&](const PodPlan& plan) {
-    return plan.fate == PodFate::kLeave || (plan.fate == PodFate::kDelete && round > 0);
+    return plan.fate == PodFate::kLeave || surged_.moved.contains(kube::uid_of(plan.pod)) ||
+           (round > 0 && !options_.recycle && comes_back(plan));
   });
   return !plans.empty();
+}
+
+// The next pod of a controller whose pods tolerate the cordon would be followed by another one, and
+// that by another.
+bool Visit::comes_back(const PodPlan& plan) {
+  if (plan.fate == PodFate::kDelete) return true;
+  if (plan.fate != PodFate::kEvict || cni::kept_off_by_cordon(kube::at(plan.pod, "/spec"))) {
+    return false;
+  }
+  context_.warn(fmt::format("pod/{} in namespace {} tolerates the cordon and came back to node/{}",
+                            kube::name_of(plan.pod), kube::namespace_of(plan.pod), target_.name()));
+  return true;
 }
 
 // " is cordoned now", for messages about a node that could not be emptied.
@@ -81,12 +96,20 @@ std::string Visit::state(const char* word) const {
 }
 
 void Visit::tell_ignored(const std::vector<PodPlan>& plans) {
-  std::vector<std::string> names;
+  std::vector<std::string> names, deleted;
   for (const auto& plan : plans) {
-    bool ignored = plan.fate == PodFate::kLeave && cni::of_daemonset(plan.pod) && !options_.recycle;
-    if (ignored) names.push_back(kube::key_of(plan.pod));
+    if (plan.fate != PodFate::kLeave || options_.recycle) continue;
+    if (cni::of_daemonset(plan.pod)) {
+      names.push_back(kube::key_of(plan.pod));
+    } else if (kube::terminating(plan.pod)) {
+      deleted.push_back(kube::key_of(plan.pod));
+    }
   }
   if (!names.empty()) context_.note("ignoring DaemonSet-managed pods: " + some_of(names));
+  if (deleted.empty()) return;
+  context_.note(
+      fmt::format("not waiting for pods that have been in deletion for more than {} s: {}",
+                  options_.rules.skip_after.count(), some_of(deleted)));
 }
 
 // On a terminal one line a node, which changes; elsewhere a line each.
@@ -118,6 +141,8 @@ Task<> Visit::move_all(std::vector<PodPlan> plans, kube::Tracker& tracker) {
   } catch (const Interrupted&) {
     interrupted = true;
   }
+  interrupted |= context_.loop().interrupted();
+  if (left.empty() && interrupted) throw Interrupted();
   if (left.empty()) co_return;
   context_.live().drop(target_.name());
   auto message = fmt::format("node/{}{}: {} of {} left: {}", target_.name(), state("stays"),
@@ -136,15 +161,19 @@ Error Visit::failed_or_blocked(const std::string& message) const {
 Task<> Visit::move_or_report(PodMover& mover, PodPlan plan, std::vector<std::string>& left) {
   auto key = kube::key_of(plan.pod);
   const Json& pod = plan.pod;
-  if (held_.contains(kube::uid_of(pod))) {
+  if (surged_.held.contains(kube::uid_of(pod))) {
     left.push_back(key);
     co_return;
   }
   on_their_way_.insert(key);
   try {
-    co_await mover.move(plan);
+    Json made = co_await mover.move(plan);
     ++moved_;
-    owners_.add(pod);
+    if (made.is_null()) {
+      owners_.add(pod);
+    } else {
+      owners_.add_made(made);
+    }
     on_their_way_.erase(key);
     tell_of_next();
     co_return;

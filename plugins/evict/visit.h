@@ -7,6 +7,7 @@
 
 #include "common/cni/flannel_network.h"
 #include "common/cni/replacements.h"
+#include "common/cni/surge.h"
 #include "plugins/evict/cordon.h"
 #include "plugins/evict/pod_mover.h"
 
@@ -18,14 +19,15 @@ cni::PodPlan plan_pod(const kube::Json& pod, const Options& options,
 
 class Visit {
  public:
-  /// held: UIDs of pods that shall stay although they should go. Everything outlives it.
+  /// surged: pods that shall stay although they should go, or that have gone. Everything outlives
+  /// it.
   Visit(cli::Context& context, const Options& options, const cni::FlannelNetwork& network,
-        const std::set<std::string>& held, Target& target)
+        const cni::Surged& surged, Target& target)
       : context_(context),
         client_(context.client()),
         options_(options),
         network_(network),
-        held_(held),
+        surged_(surged),
         target_(target) {}
 
   /// Empties the node, which is cordoned. Throws Error that says which pods are left, and that the
@@ -38,7 +40,8 @@ class Visit {
   Task<> move_all(std::vector<cni::PodPlan> plans, kube::Tracker& tracker);
   Task<> move_or_report(PodMover& mover, cni::PodPlan plan, std::vector<std::string>& left);
   Task<> wait_for_replacements();
-  bool take_movable(std::vector<cni::PodPlan>& plans, int round) const;
+  bool take_movable(std::vector<cni::PodPlan>& plans, int round);
+  bool comes_back(const cni::PodPlan& plan);
   void tell_ignored(const std::vector<cni::PodPlan>& plans);
   void tell(const std::string& line);
   void tell_of_next();
@@ -49,7 +52,7 @@ class Visit {
   kube::Client client_;
   const Options& options_;
   const cni::FlannelNetwork& network_;
-  const std::set<std::string>& held_;
+  const cni::Surged& surged_;
   Target& target_;
   cni::Owners owners_;
   std::size_t moved_ = 0, to_move_ = 0;

@@ -107,6 +107,7 @@ class Pods {
     options.timeout_text = context_.timeout_text();
     options.key = wish_.key;
     options.note = [this](const std::string& line) { context_.note(line); };
+    options.notice = options.note;
     return options;
   }
 
@@ -247,7 +248,7 @@ class Pods {
 
   Task<> recreate(const Json& pod) {
     Json made = co_await evictor_.recreate(pod, wish_.value);
-    print(made, "recreated");
+    if (!made.is_null()) print(made, "recreated");
   }
 
   Task<> evict(const Json& pod) {

@@ -130,7 +130,7 @@ void apply(cli::Context& context, const cni::RecreateOptions& options, std::vect
 void run(cli::Context& context) {
   auto selection = selection_from(context);
   auto options = options_from(context);
-  context.loop().run(cli::mend_and_tell(context, bounded_client(context)));
+  context.loop().run(cli::mend_services_first(context, bounded_client(context)));
   auto services = plan(context, selection, options.consent);
   if (context.dry_run() == cli::DryRun::kClient) {
     for (const auto& service : services) tell(context, service);

@@ -11,11 +11,11 @@ setup_file() {
 
 setup() {
   need_world
-  nodes=(w1) flags=() drain_flags=() evict_flags=() also='' policy=
+  nodes=(w1) flags=() drain_flags=() evict_flags=() also='' undo=''
 }
 
 teardown() {
-  if [ -n "$policy" ]; then allow_cordon; fi
+  if [ -n "$undo" ]; then "$undo"; fi
   kubectl uncordon w1 w2 w3 >/dev/null
   kubectl delete namespace "parity-$BATS_TEST_NUMBER-drain" "parity-$BATS_TEST_NUMBER-evict" --ignore-not-found \
     --wait=false >/dev/null
@@ -411,35 +411,44 @@ on_two_nodes() {
   same 'exit 0, nothing cordoned, web stays'
 }
 
+# --- A node whose kubelet is dead: late, for it takes a while until it is alive again --------------
+
+@test "a pod on an unreachable node, --timeout" {
+  given() { deployment web 1; }
+  before() { kubelet_dies; }
+  flags=(--timeout 4s)
+  compare
+  differs 'exit code 3' \
+    'exit 1, w1 cordoned, web leaving (30 s)' \
+    'exit 3, w1 cordoned, web leaving (30 s)'
+  evict_says 'not gone after 4s' 'the kubelet of node/w1 does not confirm it: not Ready (Kubelet stopped posting' \
+    'node/w1 stays cordoned'
+}
+
+@test "a pod on an unreachable node that has been in deletion for long, --skip-wait-for-delete-timeout" {
+  given() { pod solo; }
+  before() {
+    kubelet_dies
+    kubectl -n "$NS" delete pod solo --wait=false --grace-period=1
+    sleep 4 # the time stamp is that of the grace period's end
+  }
+  flags=(--force --skip-wait-for-delete-timeout 1 --timeout 20s)
+  compare
+  same 'exit 0, w1 cordoned, solo leaving (1 s)'
+}
+
 # --- A cordon that somebody forbids: the last, for it takes a while until it is allowed again ------
 
 forbid_cordon() {
-  policy=yes
-  kubectl apply -f - >/dev/null <<'YAML'
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: parity}
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    resourceRules:
-    - {apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [nodes]}
-  validations:
-  - expression: 'object.metadata.name != "w1" || !has(object.spec.unschedulable) || !object.spec.unschedulable'
-    message: w1 is needed
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: parity}
-spec:
-  policyName: parity
-  validationActions: [Deny]
-YAML
+  undo=allow_cordon
+  forbid '{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [nodes]}' \
+    'object.metadata.name != "w1" || !has(object.spec.unschedulable) || !object.spec.unschedulable' \
+    'w1 is needed'
   await 'the policy to hold' cordon_is_forbidden
 }
 
 allow_cordon() {
-  kubectl delete validatingadmissionpolicybinding/parity validatingadmissionpolicy/parity --ignore-not-found >/dev/null
+  allow
   await 'the policy to be gone' may_cordon
 }
 

@@ -101,6 +101,73 @@ budget() { # APP SPEC
     spec: ({selector: {matchLabels: {app: \$app}}} + $2)}" | emit "$1" .
 }
 
+# --- What the API server refuses ------------------------------------------------------------------
+
+# forbid RULES EXPRESSION MESSAGE: of the requests that match, those for which it is not true. A test
+# sets undo to what is to be called when it has ended, however it ends.
+forbid() {
+  kubectl apply -f - >/dev/null <<YAML
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: parity}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules: [$1]
+  validations:
+  - expression: '$2'
+    message: $3
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: parity}
+spec:
+  policyName: parity
+  validationActions: [Deny]
+YAML
+}
+
+allow() {
+  kubectl delete validatingadmissionpolicybinding/parity validatingadmissionpolicy/parity --ignore-not-found >/dev/null
+}
+
+# kubelet_dies: that of w1. One process plays the kubelets of all nodes, so it goes on, but is not heard:
+# neither that the node is ready, nor that a pod's containers have ended. What the node controller then
+# says of the node it would say only after ten minutes (see tests/cluster/world/plane/flags.go).
+kubelet_dies() {
+  undo=kubelet_lives
+  forbid '{apiGroups: [""], apiVersions: [v1], operations: [UPDATE, DELETE], resources: [nodes/status, pods, pods/status]}' \
+    'request.userInfo.username != "kubelets" || "w1" != (request.resource.resource == "nodes" ? request.name : oldObject.spec.nodeName)' \
+    'nobody hears the kubelet of w1'
+  await 'the kubelet to be dead' kubelet_is_unheard
+  kubectl patch node w1 --subresource=status -p '{"status": {"conditions": [{"type": "Ready", "status": "Unknown",
+    "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}]}}' >/dev/null
+  await 'w1 to be called unreachable' is_unreachable w1
+}
+
+# Until nothing of it is left that another case would see.
+kubelet_lives() {
+  allow
+  await 'w1 to be ready again' is_ready w1
+}
+
+kubelet_is_unheard() {
+  kubectl patch node w1 --subresource=status --as=kubelets --as-group=system:masters --dry-run=server -p '{}' 2>&1 |
+    grep -q 'nobody hears'
+}
+
+is_unreachable() { # NODE
+  kubectl get node "$1" -o json |
+    jq -e 'any(.spec.taints[]?; .key == "node.kubernetes.io/unreachable" and .effect == "NoExecute")' >/dev/null
+}
+
+# Its condition comes first, the taint goes some seconds later.
+is_ready() { # NODE
+  kubectl get node "$1" -o json |
+    jq -e 'all(.spec.taints[]?; .key != "node.kubernetes.io/unreachable")
+      and any(.status.conditions[]; .type == "Ready" and .status == "True")' >/dev/null
+}
+
 # --- Both tools -----------------------------------------------------------------------------------
 
 # compare: what `given` says is made in two namespaces, all of it on w1; then each tool empties that node

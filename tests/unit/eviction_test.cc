@@ -61,9 +61,63 @@ TEST_CASE("evict: pods of DaemonSets stay, unless on the pod network and asked f
   CHECK(plan_eviction(pod, rules).fate == PodFate::kLeave);
   rules.daemonset_pods = true;
   CHECK(plan_eviction(pod, rules).fate == PodFate::kDelete);
-  CHECK(plan_eviction(deleted(pod, "2026-11-23T10:53:00Z"), rules).fate == PodFate::kLeave);
+  CHECK(plan_eviction(deleted(pod, "2026-11-23T10:53:00Z"), rules).fate == PodFate::kWait);
   pod["spec"]["hostNetwork"] = true;
   CHECK(plan_eviction(pod, rules).fate == PodFate::kLeave);
+  CHECK(plan_eviction(deleted(pod, "2026-11-23T10:53:00Z"), rules).fate == PodFate::kLeave);
+}
+
+TEST_CASE("evict: pods of DaemonSets are refused when not ignored, and when theirs is gone") {
+  EvictionRules rules;
+  auto pod = pod_of("DaemonSet");
+  rules.ignore_daemonsets = false;
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRefuse);
+  rules.ignore_daemonsets = true;
+  rules.orphans = {"u1"};
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRefuse);
+  rules.force = true;
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kEvict);
+}
+
+TEST_CASE("evict: a bare pod moves only where another node would take it now") {
+  EvictionRules rules;
+  rules.recreate_bare_pods = true;
+  rules.key = "cni";
+  Json pod = {{"metadata", {{"name", "tool"}, {"namespace", "shop"}, {"uid", "u1"}}},
+              {"spec", {{"nodeName", "w1"}, {"nodeSelector", {{"cni", "flannel"}}}}}};
+  Json other = {{"metadata", {{"name", "w2"}}}, {"spec", Json::object()}};
+  rules.nodes = std::vector<Json>{other};
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRecreate);
+  other["spec"]["unschedulable"] = true;
+  rules.nodes = std::vector<Json>{other};
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRefuse);
+  other["spec"] = {
+      {"taints", {{{"key", "node.kubernetes.io/not-ready"}, {"effect", "NoExecute"}}}}};
+  rules.nodes = std::vector<Json>{other};
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRefuse);
+  rules.nodes->clear();
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRefuse);
+  rules.nodes.reset();
+  CHECK(plan_eviction(pod, rules).fate == PodFate::kRecreate);
+}
+
+TEST_CASE("a node takes a pod as its taints and cordon and the tolerations say") {
+  Json node = {
+      {"spec", {{"taints", {{{"key", "gpu"}, {"value", "a"}, {"effect", "NoSchedule"}}}}}}};
+  auto tolerating = [](Json toleration) -> Json {
+    return {{"tolerations", {std::move(toleration)}}};
+  };
+  CHECK_FALSE(cni::takes_pod(node, Json::object()));
+  CHECK(cni::takes_pod(node, tolerating({{"operator", "Exists"}})));
+  CHECK(cni::takes_pod(node, tolerating({{"key", "gpu"}, {"value", "a"}})));
+  CHECK_FALSE(cni::takes_pod(node, tolerating({{"key", "gpu"}, {"value", "b"}})));
+  CHECK_FALSE(cni::takes_pod(
+      node, tolerating({{"key", "gpu"}, {"operator", "Exists"}, {"effect", "NoExecute"}})));
+  node["spec"]["taints"][0]["effect"] = "PreferNoSchedule";
+  CHECK(cni::takes_pod(node, Json::object()));
+  node["spec"]["unschedulable"] = true;
+  CHECK_FALSE(cni::takes_pod(node, Json::object()));
+  CHECK(cni::takes_pod(node, tolerating({{"operator", "Exists"}})));
 }
 
 TEST_CASE("evict: what has been in deletion for long is not waited for, if so asked") {
@@ -148,6 +202,12 @@ TEST_CASE("replacements: owners of pods that are replaced one by one") {
   CHECK(owners.empty());
   owners.add(pod_of("ReplicaSet"));
   CHECK_FALSE(owners.empty());
+  owners.add_made({{"metadata", {{"name", "tool"}, {"namespace", "shop"}, {"uid", "u2"}}}});
+  CHECK(owners.by_place().size() == 2);
+  Json made = {{"kind", "Pod"}, {"status", {{"phase", "Pending"}}}};
+  CHECK(cni::replacement_missing(made) == "it is not ready");
+  made["status"]["phase"] = "Succeeded";
+  CHECK(cni::replacement_missing(made).empty());
   Json set = {{"spec", {{"replicas", 2}}}, {"status", {{"readyReplicas", 1}}}};
   CHECK(cni::replacement_missing(set) == "1 of 2 pods are ready");
   set["status"]["readyReplicas"] = 2;
