@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
 
 #include "common/base/text.h"
 #include "common/cni/cni_daemonsets.h"
@@ -16,13 +16,14 @@ using kube::Json;
 
 namespace {
 
-constexpr Milliseconds kPause{500};
+constexpr Milliseconds kLook{10'000};
 
 using KeysByUid = std::map<std::string, std::string>;
 using CountsByUid = std::map<std::string, long>;
+using CountsByNamespace = std::map<std::string, CountsByUid>;
 
 Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners, Missing& missing,
-                      std::size_t number, CountsByUid& wanted) {
+                      std::size_t number, CountsByNamespace& wanted) {
   const auto* resource = place.first;
   kube::Query query;
   query.resource = resource;
@@ -30,11 +31,12 @@ Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners
   kube::Until whole = [&](const kube::Snapshot& snapshot) {
     std::vector<std::string> now;
     for (const auto& [uid, key] : owners) {
-      wanted.erase(uid);
+      auto& counts = wanted[key.substr(0, key.find('/'))];
+      counts.erase(uid);
       auto found = snapshot.find(key);
       if (found == snapshot.end() || kube::uid_of(found->second) != uid) continue;  // it has gone
       if (resource != &kube::kPods) {
-        wanted[uid] = kube::number_at(found->second, "/spec/replicas", 1);
+        counts[uid] = kube::number_at(found->second, "/spec/replicas", 1);
       }
       auto why = replacement_missing(found->second);
       if (!why.empty()) now.push_back(fmt::format("{}: {}", resource->display(key), why));
@@ -48,22 +50,29 @@ Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners
   }
 }
 
-// A status may still count the pod that went just now, so the pods have the last word.
-Task<bool> have_pods(kube::Client client, std::set<std::string> namespaces, CountsByUid wanted) {
-  for (const auto& ns : namespaces) {
-    kube::Query query;
-    query.resource = &kube::kPods;
-    query.ns = ns;
-    auto pods = co_await client.list(query);
-    for (const auto& pod : pods.items) {
-      auto owner = wanted.find(kube::text_at(kube::controller_of(pod), "/uid"));
-      if (owner != wanted.end() && pod_ready(pod)) --owner->second;
+// A status may still count the pod that went just now, so the pods have the last word. False when
+// they are not there after a while: somebody may have scaled their owner meanwhile.
+Task<bool> have_pods(kube::Client client, std::string ns, CountsByUid wanted) {
+  kube::Query query;
+  query.resource = &kube::kPods;
+  query.ns = std::move(ns);
+  kube::Until all_there = [&wanted](const kube::Snapshot& pods) {
+    auto left = wanted;
+    for (const auto& [key, pod] : pods) {
+      auto owner = left.find(kube::text_at(kube::controller_of(pod), "/uid"));
+      if (owner != left.end() && pod_ready(pod)) --owner->second;
+    }
+    return std::none_of(left.begin(), left.end(), [](const auto& one) { return one.second > 0; });
+  };
+  try {
+    co_await kube::list_then_watch(client.until(Deadline::after(kLook)), query, all_there);
+    co_return true;
+  } catch (const TimedOut&) {
+    if (client.deadline().passed()) {
+      throw TimedOut("timed out waiting for replacements to be Ready in namespace " + query.ns);
     }
   }
-  for (const auto& [uid, count] : wanted) {
-    if (count > 0) co_return false;
-  }
-  co_return true;
+  co_return false;
 }
 
 }  // namespace
@@ -75,7 +84,6 @@ void Owners::add(const Json& pod) {
   bool replaces = resource == &kube::kReplicaSets || resource == &kube::kStatefulSets ||
                   resource == &kube::kReplicationControllers;
   if (!replaces) return;
-  namespaces_.insert(kube::namespace_of(pod));
   by_place_[{resource, ""}][kube::text_at(owner, "/uid")] =
       kube::namespace_of(pod) + "/" + kube::text_at(owner, "/name");
 }
@@ -103,14 +111,18 @@ Task<> wait_for_replacements(kube::Client client, Owners owners,
   Missing missing(std::move(progress));
   bool whole = false;
   while (!whole) {
-    CountsByUid wanted;
+    CountsByNamespace wanted;
     std::vector<Task<>> waits;
     for (const auto& [place, keys] : owners.by_place()) {
       waits.push_back(wait_for_place(client, place, keys, missing, waits.size(), wanted));
     }
     co_await all(std::move(waits));
-    whole = co_await have_pods(client, owners.namespaces(), wanted);
-    if (!whole) co_await client.loop().sleep(kPause);
+    std::vector<Task<bool>> looks;
+    for (const auto& [ns, counts] : wanted) {
+      if (!counts.empty()) looks.push_back(have_pods(client, ns, counts));
+    }
+    auto there = co_await all(std::move(looks));
+    whole = std::all_of(there.begin(), there.end(), [](bool one) { return one; });
   }
 }
 

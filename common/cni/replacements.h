@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,10 +26,8 @@ class Owners {
 
   bool empty() const { return by_place_.empty(); }
   const std::map<Place, std::map<std::string, std::string>>& by_place() const { return by_place_; }
-  const std::set<std::string>& namespaces() const { return namespaces_; }
 
  private:
-  std::set<std::string> namespaces_;
   std::map<Place, std::map<std::string, std::string>> by_place_;  ///< UID → key
 };
 
