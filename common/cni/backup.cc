@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <cstdint>
+#include <random>
 
 #include "common/base/base64.h"
 #include "common/cni/names.h"
@@ -46,7 +47,14 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 }
 
 BackupRef ref_of(const Json& secret) {
-  return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret)};
+  return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
+          kube::text_at(secret, "/metadata/resourceVersion")};
+}
+
+// Writing the same again would leave the resourceVersion as it was.
+std::string writer_mark() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -120,6 +128,7 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
                             std::vector<Json> companions) {
   auto ns = kube::namespace_of(object);
   Json secret = backup_secret(resource, object, companions);
+  secret["metadata"]["annotations"][kBackupWriterAnnotation] = writer_mark();
   auto name = kube::name_of(secret);
   auto made = co_await client.create(kube::kSecrets, ns, secret);
   if (!made.conflict()) co_return ref_of(kube::body_or_throw(std::move(made)));
@@ -144,8 +153,9 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
 Task<> drop_backup(kube::Client client, BackupRef backup) {
   kube::DeleteOptions options;
   options.uid = backup.uid;
+  options.resource_version = backup.resource_version;
   auto answer = co_await client.remove(kube::kSecrets, backup.ns, backup.name, options);
-  // 409: another UID by now, so this one is gone.
+  // 409: another UID or version by now, so this one is gone.
   if (!answer.not_found() && !answer.conflict()) kube::body_or_throw(std::move(answer));
 }
 

@@ -15,9 +15,10 @@
 
 namespace kcni::cni {
 
-/// Which Secret a backup is in. The UID makes sure that only this very backup is dropped.
+/// Which Secret a backup is in. UID and resourceVersion make sure that only this very backup is
+/// dropped, and not what another run has written there since.
 struct BackupRef {
-  std::string ns, name, uid;
+  std::string ns, name, uid, resource_version;
 
   /// "secret/kubectl-cni-backup-service-web in namespace shop"
   std::string display() const;
@@ -47,7 +48,8 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
                             std::vector<kube::Json> companions);
 Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource, kube::Json object);
 
-/// Deletes it; fine when it is gone. Throws ApiError.
+/// Deletes it; fine when it is gone, or when another run has written it again, whose it is then.
+/// Throws ApiError.
 Task<> drop_backup(kube::Client client, BackupRef backup);
 
 struct MendOptions {

@@ -243,7 +243,7 @@ Task<Json> Evictor::recreate(Json pod, std::optional<std::string> value) {
     if (!trouble) {
       state = "was deleted and is not back";
       pod = co_await newest(safe, std::move(pod));
-      co_await save_once_more(safe, pod);
+      backup = co_await save_once_more(safe, pod, std::move(backup));
       Json made = co_await bring_back(pod, made_anew(pod, value), backup);
       state = "is back, but its backup could not be deleted";
       co_await drop_backup(safe, backup);
@@ -318,13 +318,14 @@ Task<bool> Evictor::check_comes_back(kube::Client client, const Json& pod, Json 
 
 // Another command that ran meanwhile may have found the pod whole and dropped its backup. Whether
 // this one can be written or not, the pod comes back.
-Task<> Evictor::save_once_more(kube::Client client, const Json& pod) {
+Task<BackupRef> Evictor::save_once_more(kube::Client client, const Json& pod, BackupRef before) {
   try {
-    co_await save_backup(client, kube::kPods, pod);
+    co_return co_await save_backup(client, kube::kPods, pod);
   } catch (const Error& error) {
     options_.notice(
         fmt::format("the backup of {} could not be looked after: {}", pod_name(pod), error.what()));
   }
+  co_return before;
 }
 
 // Ctrl-C is not left unheard, but half way is the wrong place to stop.

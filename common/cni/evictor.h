@@ -70,7 +70,7 @@ class Evictor {
                          std::string timeout_text);
   kube::Json made_anew(const kube::Json& pod, const std::optional<std::string>& value) const;
   Task<bool> check_comes_back(kube::Client client, const kube::Json& pod, kube::Json anew);
-  Task<> save_once_more(kube::Client client, const kube::Json& pod);
+  Task<BackupRef> save_once_more(kube::Client client, const kube::Json& pod, BackupRef before);
   Task<> wait_to_return(const kube::Json& pod, const BackupRef& backup);
   Task<kube::Json> bring_back(const kube::Json& pod, kube::Json anew, const BackupRef& backup);
   Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);

@@ -32,5 +32,7 @@ inline constexpr const char* kBackupLabel = "kubectl-cni/backup";
 inline constexpr const char* kBackupKindAnnotation = "kubectl-cni/kind";
 inline constexpr const char* kBackupNameAnnotation = "kubectl-cni/name";
 inline constexpr const char* kBackupUidAnnotation = "kubectl-cni/uid";
+/// Another one each time that it is written, so that no run drops what another has written since.
+inline constexpr const char* kBackupWriterAnnotation = "kubectl-cni/writer";
 
 }  // namespace kcni::cni

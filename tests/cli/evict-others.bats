@@ -182,3 +182,13 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
   one_error_line 'nothing was evicted' 'pods of DaemonSets' --daemonset-pods
   [ -z "$(kubectl get node w1 -o jsonpath='{.spec.unschedulable}')" ]
 }
+
+@test "two runs at once: the bare pod is there once, and neither's backup stays or is taken from the other" {
+  bare_pod both
+  kubectl -n others annotate pod both kubectl-cni.test/stops-after=2s
+  begin_evict "$node" --recreate-bare-pods --pod-selector app=both --timeout 60s
+  run_cni 0 evict "$node" --recreate-bare-pods --pod-selector app=both --timeout 60s
+  ends_with 0
+  kubectl -n others wait --for=condition=Ready pod/both --timeout=30s
+  [ -z "$(backups)" ]
+}
