@@ -21,10 +21,9 @@ Task<std::vector<std::string>> mend(Context& context, kube::Client client,
   co_return std::move(report.open);
 }
 
-Task<std::vector<std::string>> mend_soon(Context& context, bool makes_backups) {
+Task<std::vector<std::string>> mend_until(Context& context, bool makes_backups, Deadline deadline) {
   cni::MendOptions options;
   options.makes_backups = makes_backups;
-  auto deadline = context.deadline().earlier(Deadline::after(kInPassing));
   co_return co_await mend(context, context.client().until(deadline), std::move(options));
 }
 
@@ -38,14 +37,21 @@ Task<> mend_services_first(Context& context, kube::Client client) {
 }
 
 Task<bool> mend_in_passing(Context& context, bool makes_backups) {
-  auto open = co_await mend_soon(context, makes_backups);
+  auto deadline = context.deadline().earlier(Deadline::after(kInPassing));
+  auto open = co_await mend_until(context, makes_backups, deadline);
   for (const auto& line : open) context.warn(line);
   co_return open.empty();
 }
 
 Task<> mend_at_last(Context& context, bool makes_backups) {
-  auto open = co_await mend_soon(context, makes_backups);
-  for (const auto& line : open) context.report(failed(line));
+  try {
+    auto open = co_await mend_until(context, makes_backups, Deadline::after(kInPassing));
+    for (const auto& line : open) context.report(failed(line));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    context.report(error);
+  }
 }
 
 }  // namespace kcni::cli

@@ -15,8 +15,8 @@ Task<> mend_services_first(Context& context, kube::Client client);
 /// no backups in this run need not have the right to look for them.
 Task<bool> mend_in_passing(Context& context, bool makes_backups);
 
-/// Once more for who was told false and has done what he could about those pods: what is still
-/// being deleted is an error now.
+/// Once more for who was told false and has done what he could about those pods, even if that took
+/// all of his time: what is still being deleted is an error now.
 Task<> mend_at_last(Context& context, bool makes_backups);
 
 }  // namespace kcni::cli

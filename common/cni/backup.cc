@@ -48,7 +48,7 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 
 BackupRef ref_of(const Json& secret) {
   return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
-          kube::text_at(secret, "/metadata/resourceVersion")};
+          kube::text_at(secret, "/metadata/resourceVersion"), false};
 }
 
 // Writing the same again would leave the resourceVersion as it was.
@@ -130,20 +130,25 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
   Json secret = backup_secret(resource, object, companions);
   secret["metadata"]["annotations"][kBackupWriterAnnotation] = writer_mark();
   auto name = kube::name_of(secret);
-  auto made = co_await client.create(kube::kSecrets, ns, secret);
-  if (!made.conflict()) co_return ref_of(kube::body_or_throw(std::move(made)));
   kube::Answer answer;
+  bool replaced = false;
   for (int i = 0; i < kMaxTries;
        ++i) {  // the object may be deleted already, so not at the first 409
+    answer = co_await client.create(kube::kSecrets, ns, secret);
+    if (!answer.conflict()) break;
     auto existing = co_await client.get(kube::kSecrets, ns, name);
+    if (existing.not_found()) continue;  // another run dropped it just now
     Json found = kube::body_or_throw(std::move(existing));
     if (kube::annotation_of(found, kBackupUidAnnotation) != kube::uid_of(object)) {
       throw other_backup(ref_of(found), display_of(resource, object));
     }
+    replaced = true;
     answer = co_await replace(client, std::move(found), secret);
-    if (!answer.conflict()) break;
+    if (!answer.conflict() && !answer.not_found()) break;
   }
-  co_return ref_of(kube::body_or_throw(std::move(answer)));
+  auto ref = ref_of(kube::body_or_throw(std::move(answer)));
+  ref.replaced = replaced;
+  co_return ref;
 }
 
 Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource, Json object) {

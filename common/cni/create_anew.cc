@@ -16,6 +16,7 @@ using kube::Json;
 constexpr Milliseconds kFirstPause{50};
 constexpr Milliseconds kLongestPause{1000};
 constexpr Milliseconds kTimeAfterInterrupt{60'000};
+constexpr Milliseconds kNoticePause{30'000};
 
 bool says(const Json& text_owner, const char* pointer, std::string_view words) {
   return kube::text_at(text_owner, pointer).find(words) != std::string::npos;
@@ -111,17 +112,23 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
 }
 
 Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resource& resource,
-                       Json wanted, Difference difference) {
+                       Json wanted, Difference difference,
+                       std::function<void(const std::string&)> notice) {
   auto bounded = client.until(deadline);
   auto display = resource.display(kube::name_of(wanted));
   Attempt last;
   bool interrupted = false;
+  auto next_notice = Clock::now();
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {
       co_return as_it_should_be(std::move(attempt.found), display, difference);
     }
     if (attempt.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(attempt.answer));
+    if (notice && Clock::now() >= next_notice) {
+      notice(fmt::format("{} cannot be made anew yet: {}", display, attempt.trouble));
+      next_notice = Clock::now() + kNoticePause;
+    }
     // A try that the deadline cut short says less than the one before.
     if (attempt.answer.status != 0 || last.trouble.empty()) last = std::move(attempt);
     if (!interrupted && client.loop().interrupted()) {

@@ -27,9 +27,13 @@ constexpr const char* kTied =
 constexpr const char* kNowhere =
     "bare pods that no other node would take now, by their nodeSelector, affinity or volumes, or "
     "its cordon or taints (--force deletes them for good)";
+constexpr const char* kTolerating =
+    "bare pods that tolerate the cordon and could come back to their node (--force deletes them "
+    "for "
+    "good)";
 constexpr const char* kDaemonSet =
     "pods of DaemonSets, which --ignore-daemonsets=false does not leave (--daemonset-pods deletes "
-    "them)";
+    "those on the pod network)";
 constexpr const char* kOrphan =
     "pods of DaemonSets that are gone, so nothing would make them anew (--force deletes them for "
     "good)";
@@ -63,9 +67,13 @@ PodPlan plan_moving(const Json& pod, const EvictionRules& rules) {
   if (has_empty_dir(pod) && !rules.delete_emptydir_data) return refuse(pod, kEmptyDir);
   if (!is_bare(pod)) return {PodFate::kEvict, pod, ""};
   if (rules.recreate_bare_pods) {
-    bool chosen = node_chosen_by_user(pod);
-    if (!chosen && suits_another_node(pod, rules)) return {PodFate::kRecreate, pod, ""};
-    return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, chosen ? kTied : kNowhere);
+    bool returns = rules.nodes && !kept_off_by_cordon(kube::at(pod, "/spec"));
+    const char* why = node_chosen_by_user(pod)          ? kTied
+                      : returns                         ? kTolerating
+                      : !suits_another_node(pod, rules) ? kNowhere
+                                                        : nullptr;
+    if (!why) return {PodFate::kRecreate, pod, ""};
+    return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, why);
   }
   return rules.force ? PodPlan{PodFate::kEvict, pod, ""} : refuse(pod, kBare);
 }

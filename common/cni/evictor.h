@@ -23,8 +23,10 @@ struct EvictorOptions {
   std::chrono::seconds skip_after{0};
   std::string timeout_text;  ///< of the deadline, for messages
   std::string key;           ///< label key of the migration: a pod that is made anew loses its pin
-  std::function<void(const std::string&)> note;    ///< lines of progress
-  std::function<void(const std::string&)> notice;  ///< lines that the user must have seen
+  std::function<void(const std::string&)> note;  ///< lines of progress
+  /// Lines that the user must have seen, with the pod that they are about and one word for what
+  /// happens: "waiting", "stuck", "left", "interrupted".
+  std::function<void(const char* event, const kube::Json& pod, const std::string& line)> notice;
 };
 
 /// The tracker, which outlives it, sees the pods that it is given. With a client that only tries
@@ -62,17 +64,26 @@ class Evictor {
     kFinished,  ///< it runs no more
   };
 
-  Task<Leaves> persuade(kube::Client client, const kube::Json& pod, bool comes_back);
-  std::optional<Leaves> meanwhile(const kube::Json& pod) const;
-  Task<kube::Json> newest(kube::Client client, kube::Json pod);
+  /// What recreate() knows of the pod while it goes.
+  struct Return {
+    kube::Json pod;  ///< as last seen whole
+    BackupRef backup;
+    bool perhaps_asked = false;  ///< an answer was lost: the eviction may have been accepted
+  };
+
+  Error kept(const Return& back, const char* state, const Error& trouble) const;
+  Task<Leaves> persuade(kube::Client client, const kube::Json& pod, Return* back);
+  void check_may_go(const kube::Json& pod) const;
+  Task<std::optional<Leaves>> meanwhile(kube::Client client, const kube::Json& pod, Return* back);
+  Task<Leaves> confirm_gone(kube::Client client, const kube::Json& pod);
   Task<> say_left(const kube::Json& pod, Leaves how);
   Task<> wait_until_gone(const kube::Json& pod, http::OnInterrupt on_interrupt, Deadline deadline,
                          std::string timeout_text);
   kube::Json made_anew(const kube::Json& pod, const std::optional<std::string>& value) const;
   Task<bool> check_comes_back(kube::Client client, const kube::Json& pod, kube::Json anew);
   Task<BackupRef> save_once_more(kube::Client client, const kube::Json& pod, BackupRef before);
-  Task<> wait_to_return(const kube::Json& pod, const BackupRef& backup);
-  Task<kube::Json> bring_back(const kube::Json& pod, kube::Json anew, const BackupRef& backup);
+  Task<> wait_to_return(const Return& back);
+  Task<kube::Json> bring_back(const Return& back, kube::Json anew);
   Task<kube::Answer> ask_to_leave(kube::Client client, const kube::Json& pod);
   Task<std::optional<Leaves>> verdict(kube::Client client, const kube::Json& pod,
                                       const kube::Answer& answer, Clock::time_point& next_notice);

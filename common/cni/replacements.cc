@@ -22,8 +22,18 @@ using KeysByUid = std::map<std::string, std::string>;
 using CountsByUid = std::map<std::string, long>;
 using CountsByNamespace = std::map<std::string, CountsByUid>;
 
+void note_superseded(const Json& set, KeysByUid& deployments) {
+  const Json& owner = kube::controller_of(set);
+  if (kube::text_at(owner, "/kind") != "Deployment") return;
+  deployments.erase(kube::text_at(owner, "/uid"));
+  if (kube::number_at(set, "/spec/replicas", 1) > 0) return;
+  deployments[kube::text_at(owner, "/uid")] =
+      kube::namespace_of(set) + "/" + kube::text_at(owner, "/name");
+}
+
+// superseded: gets the Deployments whose ReplicaSets here are not the ones to wait for any more.
 Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners, Missing& missing,
-                      std::size_t number, CountsByNamespace& wanted) {
+                      std::size_t number, CountsByNamespace& wanted, KeysByUid& superseded) {
   const auto* resource = place.first;
   kube::Query query;
   query.resource = resource;
@@ -35,7 +45,8 @@ Task<> wait_for_place(kube::Client client, Owners::Place place, KeysByUid owners
       counts.erase(uid);
       auto found = snapshot.find(key);
       if (found == snapshot.end() || kube::uid_of(found->second) != uid) continue;  // it has gone
-      if (resource != &kube::kPods) {
+      note_superseded(found->second, superseded);
+      if (resource != &kube::kPods && resource != &kube::kDeployments) {
         counts[uid] = kube::number_at(found->second, "/spec/replicas", 1);
       }
       auto why = replacement_missing(found->second);
@@ -112,11 +123,18 @@ Task<> wait_for_replacements(kube::Client client, Owners owners,
   bool whole = false;
   while (!whole) {
     CountsByNamespace wanted;
+    KeysByUid superseded, none;
     std::vector<Task<>> waits;
     for (const auto& [place, keys] : owners.by_place()) {
-      waits.push_back(wait_for_place(client, place, keys, missing, waits.size(), wanted));
+      waits.push_back(
+          wait_for_place(client, place, keys, missing, waits.size(), wanted, superseded));
     }
+    auto number = waits.size();
     co_await all(std::move(waits));
+    if (!superseded.empty()) {
+      co_await wait_for_place(client, {&kube::kDeployments, ""}, superseded, missing, number,
+                              wanted, none);
+    }
     std::vector<Task<bool>> looks;
     for (const auto& [ns, counts] : wanted) {
       if (!counts.empty()) looks.push_back(have_pods(client, ns, counts));

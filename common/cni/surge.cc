@@ -79,7 +79,7 @@ class Surger {
   Task<> treat_or_report(const Name& name, const std::set<std::string>& pods) {
     try {
       bool moved = co_await treat(name.first, name.second);
-      if (moved) surged_.moved.insert(pods.begin(), pods.end());
+      if (moved && options_.tries) surged_.moved.insert(pods.begin(), pods.end());
       co_return;
     } catch (const Interrupted&) {
       throw;

@@ -37,7 +37,7 @@ struct SurgeOptions {
 /// UIDs of pods.
 struct Surged {
   std::set<std::string> held;   ///< their replacements do not come, so they should stay
-  std::set<std::string> moved;  ///< gone by their rollout, or only to go, in a dry run
+  std::set<std::string> moved;  ///< in a dry run: they would go by their rollout
 };
 
 /// Restarts the Deployments of these pods that have Ready pods on those nodes only, a few at a

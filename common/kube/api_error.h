@@ -16,8 +16,8 @@ struct Answer {
   int status = 0;
   Json body;                                ///< the object, or a metav1.Status
   std::optional<Milliseconds> retry_after;  ///< the Retry-After header
-  /// The connection broke, so the request was sent again: the first one may have done its work, and
-  /// a conflict or a 404 may tell of that.
+  /// The connection broke, or the server failed, so the request was sent again: the first one may
+  /// have done its work, and a conflict or a 404 may tell of that.
   bool sent_again = false;
 
   bool ok() const { return status >= 200 && status < 300; }

@@ -227,7 +227,7 @@ std::optional<Milliseconds> Client::pause_before_retry(const Answer& answer, int
 }
 
 Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) const {
-  bool refreshed = false, dropped_once = false;
+  bool refreshed = false, may_be_done = false;
   for (int attempt = 0;; ++attempt) {
     http::Request copy = request;
     add_identity(copy);
@@ -236,7 +236,7 @@ Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) 
     try {
       http::Response response = co_await send_logged(std::move(copy));
       Answer answer = answer_of(response);
-      answer.sent_again = dropped_once;
+      answer.sent_again = may_be_done;
       if (answer.status == 401 && !refreshed && shared_->config.credentials->refresh()) {
         refreshed = true;
         continue;
@@ -244,12 +244,13 @@ Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) 
       if (answer.ok() || (answer.too_many_requests() && !retry_429)) co_return answer;
       pause = pause_before_retry(answer, attempt, repeat);
       if (!pause) co_return answer;
+      may_be_done |= answer.status >= 500;
     } catch (const http::TransportError& error) {
       bool unsent = error.kind() == http::TransportError::Kind::kUnreachable;
       bool dropped = error.kind() == http::TransportError::Kind::kDropped;
       bool again = (unsent && shared_->reached) || (dropped && repeat == Repeat::kAlways);
       if (!again || attempt + 1 >= kMaxAttempts) throw;
-      dropped_once |= dropped;
+      may_be_done |= dropped;
       request.fresh_connection = true;
       pause = with_jitter(backoff(attempt));
     }

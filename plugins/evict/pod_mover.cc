@@ -37,7 +37,10 @@ cni::EvictorOptions PodMover::evictor_options() {
   options.timeout_text = context_.timeout_text();
   options.key = options_.key;
   options.note = tell_;
-  options.notice = [this](const std::string& line) { context_.note(line); };
+  options.notice = [this](const char* event, const Json& pod, const std::string& line) {
+    context_.note(line);
+    context_.results().event(event, kube::kPods, pod, line);
+  };
   return options;
 }
 

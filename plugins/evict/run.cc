@@ -36,17 +36,9 @@ class Run {
     for (auto& node : nodes) targets_.push_back({std::move(node)});
     bool recreates = options_.rules.recreate_bare_pods && !options_.recycle;
     bool mended = co_await cli::mend_in_passing(context_, recreates);
-    if (options_.recycle) co_await read_network();
-    if (options_.wait_for_cni_gone) co_await read_flannel();
-    if (recreates) co_await read_nodes();
-    auto plans = co_await read_plans();
-    co_await find_orphans(plans);
-    if (recreates) co_await read_volumes(plans);
-    auto refusals = cni::refusals_of(plans);
-    if (!refusals.empty()) throw refused("nothing was evicted: " + refusals);
     std::exception_ptr trouble;
     try {
-      co_await work(std::move(plans));
+      co_await read_and_work(recreates);
     } catch (const Error&) {
       trouble = std::current_exception();
     }
@@ -56,6 +48,18 @@ class Run {
   }
 
  private:
+  Task<> read_and_work(bool recreates) {
+    if (options_.recycle) co_await read_network();
+    if (options_.wait_for_cni_gone) co_await read_flannel();
+    if (recreates) co_await read_nodes();
+    auto plans = co_await read_plans();
+    co_await find_orphans(plans);
+    if (recreates) co_await read_volumes(plans);
+    auto refusals = cni::refusals_of(plans);
+    if (!refusals.empty()) throw refused("nothing was evicted: " + refusals);
+    co_await work(std::move(plans));
+  }
+
   Task<> work(std::vector<PodPlan> plans) {
     if (!options_.recycle) {
       for (auto& target : targets_) co_await cordon_or_report(target);

@@ -107,7 +107,9 @@ class Pods {
     options.timeout_text = context_.timeout_text();
     options.key = wish_.key;
     options.note = [this](const std::string& line) { context_.note(line); };
-    options.notice = options.note;
+    options.notice = [this](const char*, const Json&, const std::string& line) {
+      context_.note(line);
+    };
     return options;
   }
 
