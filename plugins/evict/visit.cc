@@ -62,29 +62,29 @@ Task<std::vector<PodPlan>> Visit::plans_now(kube::Tracker& tracker) {
   co_return plans;
 }
 
-// Leaves those that have to go; false when there are none. Throws Error (kRefused).
-bool Visit::take_movable(std::vector<PodPlan>& plans, int round) {
+// Leaves those that have to go; false when there are none. Throws Error: kRefused, or kBlocked when
+// there are only those left that would come back once more.
+bool Visit::take_movable(std::vector<PodPlan>& plans, int round) const {
   auto refusals = cni::refusals_of(plans);
   if (!refusals.empty()) {
     throw refused(fmt::format("node/{}{}: {}", target_.name(), state("is"), refusals));
   }
+  bool again = round > 0 && !options_.recycle;
+  std::vector<std::string> back;
   std::erase_if(plans, [&](const PodPlan& plan) {
-    return plan.fate == PodFate::kLeave || surged_.moved.contains(kube::uid_of(plan.pod)) ||
-           (round > 0 && !options_.recycle && comes_back(plan));
+    if (plan.fate == PodFate::kLeave || surged_.moved.contains(kube::uid_of(plan.pod))) return true;
+    if (again && plan.fate == PodFate::kDelete) return true;  // a DaemonSet's next pod
+    bool tolerates =
+        plan.fate == PodFate::kEvict && !cni::kept_off_by_cordon(kube::at(plan.pod, "/spec"));
+    if (!again || !tolerates) return false;
+    back.push_back(kube::key_of(plan.pod));
+    return true;
   });
-  return !plans.empty();
-}
-
-// The next pod of a controller whose pods tolerate the cordon would be followed by another one, and
-// that by another.
-bool Visit::comes_back(const PodPlan& plan) {
-  if (plan.fate == PodFate::kDelete) return true;
-  if (plan.fate != PodFate::kEvict || cni::kept_off_by_cordon(kube::at(plan.pod, "/spec"))) {
-    return false;
+  if (plans.empty() && !back.empty()) {
+    throw blocked(fmt::format("node/{}{}: pods keep coming to it: {} (they tolerate the cordon)",
+                              target_.name(), state("is"), some_of(back)));
   }
-  context_.warn(fmt::format("pod/{} in namespace {} tolerates the cordon and came back to node/{}",
-                            kube::name_of(plan.pod), kube::namespace_of(plan.pod), target_.name()));
-  return true;
+  return !plans.empty();
 }
 
 // " is cordoned now", for messages about a node that could not be emptied.

@@ -40,8 +40,7 @@ class Visit {
   Task<> move_all(std::vector<cni::PodPlan> plans, kube::Tracker& tracker);
   Task<> move_or_report(PodMover& mover, cni::PodPlan plan, std::vector<std::string>& left);
   Task<> wait_for_replacements();
-  bool take_movable(std::vector<cni::PodPlan>& plans, int round);
-  bool comes_back(const cni::PodPlan& plan);
+  bool take_movable(std::vector<cni::PodPlan>& plans, int round) const;
   void tell_ignored(const std::vector<cni::PodPlan>& plans);
   void tell(const std::string& line);
   void tell_of_next();
