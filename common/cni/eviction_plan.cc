@@ -25,8 +25,8 @@ constexpr const char* kBare =
 constexpr const char* kTied =
     "bare pods that name their node themselves and cannot move (--force deletes them for good)";
 constexpr const char* kNowhere =
-    "bare pods that no other node would take now, by their nodeSelector, affinity or volumes, or "
-    "its cordon or taints (--force deletes them for good)";
+    "bare pods that no other node suits, by their nodeSelector, affinity or volumes (--force "
+    "deletes them for good)";
 constexpr const char* kTolerating =
     "bare pods that tolerate the cordon and could come back to their node (--force deletes them "
     "for "
@@ -54,7 +54,7 @@ bool suits_another_node(const Json& pod, const EvictionRules& rules) {
   const Json anew = recreatable_pod(pod, rules.key);
   auto volumes = rules.volumes.find(kube::uid_of(pod));
   return std::any_of(rules.nodes->begin(), rules.nodes->end(), [&](const Json& node) {
-    if (kube::name_of(node) == node_of(pod) || !takes_pod(node, kube::at(anew, "/spec"))) {
+    if (kube::name_of(node) == node_of(pod) || !may_run_on(kube::at(anew, "/spec"), node)) {
       return false;
     }
     return volumes == rules.volumes.end() ||
@@ -107,6 +107,21 @@ PodPlan plan_recycling(const Json& pod, const EvictionRules& rules, const Flanne
   if (kube::terminating(pod)) return {PodFate::kWait, pod, ""};
   if (of_daemonset(pod)) return {PodFate::kRestart, pod, ""};
   return plan_moving(pod, rules);
+}
+
+std::vector<std::string> left_pending(const std::vector<PodPlan>& plans, const EvictionRules& rules,
+                                      const std::set<std::string>& leaving) {
+  std::vector<std::string> names;
+  if (!rules.nodes) return names;
+  for (const auto& plan : plans) {
+    if (plan.fate != PodFate::kRecreate) continue;
+    const Json anew = recreatable_pod(plan.pod, rules.key);
+    bool taken = std::any_of(rules.nodes->begin(), rules.nodes->end(), [&](const Json& node) {
+      return !leaving.contains(kube::name_of(node)) && takes_pod(node, kube::at(anew, "/spec"));
+    });
+    if (!taken) names.push_back(kube::key_of(plan.pod));
+  }
+  return names;
 }
 
 std::string refusals_of(const std::vector<PodPlan>& plans) {

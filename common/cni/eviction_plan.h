@@ -24,8 +24,8 @@ struct EvictionRules {
   bool ignore_daemonsets = true;
   /// UIDs of DaemonSets' pods whose DaemonSet is gone, so that nothing would make them anew.
   std::set<std::string> orphans;
-  /// Where a bare pod could go: all nodes that are not to be emptied themselves; nullopt: not
-  /// looked at.
+  /// All nodes of the cluster, to see whether a bare pod could go to another one, now or once that
+  /// is uncordoned; nullopt: not looked at.
   std::optional<std::vector<kube::Json>> nodes;
   std::string key;  ///< of the migration: a pod that is made anew does not select it any more
   /// By a bare pod's UID: what its volumes ask of a node (volume_affinities()).
@@ -60,6 +60,11 @@ PodPlan plan_eviction(const kube::Json& pod, const EvictionRules& rules,
 PodPlan plan_recycling(const kube::Json& pod, const EvictionRules& rules,
                        const FlannelNetwork& network,
                        SystemTime now = std::chrono::system_clock::now());
+
+/// Bare pods that are to be made anew, and would be Pending since no node but those of `leaving`
+/// takes them now, for its cordon or taints.
+std::vector<std::string> left_pending(const std::vector<PodPlan>& plans, const EvictionRules& rules,
+                                      const std::set<std::string>& leaving);
 
 /// One line for all that is refused, class by class; "" when nothing is.
 std::string refusals_of(const std::vector<PodPlan>& plans);

@@ -57,6 +57,11 @@ class Run {
     if (recreates) co_await read_volumes(plans);
     auto refusals = cni::refusals_of(plans);
     if (!refusals.empty()) throw refused("nothing was evicted: " + refusals);
+    auto pending = cni::left_pending(plans, options_.rules, target_names());
+    if (!pending.empty()) {
+      context_.warn("no node takes these bare pods now, so they will be Pending until one does: " +
+                    some_of(pending));
+    }
     co_await work(std::move(plans));
   }
 
@@ -84,9 +89,6 @@ class Run {
     kube::Query query;
     query.resource = &kube::kNodes;
     auto nodes = co_await client_.list(query);
-    auto ours = target_names();
-    std::erase_if(nodes.items,
-                  [&](const Json& node) { return ours.contains(kube::name_of(node)); });
     options_.rules.nodes = std::move(nodes.items);
   }
 
