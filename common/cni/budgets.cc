@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/base/text.h"
+#include "common/cni/pods.h"
 #include "common/cni/scheduling.h"
 
 namespace kcni::cni {
@@ -36,9 +37,9 @@ Task<Error> several_budgets_error(kube::Client client, Json pod) {
     // Who may not read budgets is told of the trouble all the same.
   }
   co_return blocked(
-      fmt::format("pod/{} in namespace {} cannot be evicted: more than one PodDisruptionBudget "
+      fmt::format("{} cannot be evicted: more than one PodDisruptionBudget "
                   "selects it{}; change their selectors so that one does, or delete the pod",
-                  kube::name_of(pod), query.ns, names));
+                  place_of(pod), names));
 }
 
 }  // namespace kcni::cni

@@ -151,7 +151,7 @@ Job make_job(kube::Client client, const MendOptions& options, const Json& secret
 
 bool namespace_ends(const Error& error) {
   const auto* api = dynamic_cast<const kube::ApiError*>(&error);
-  return api && !api->answer().cause("NamespaceTerminating").is_null();
+  return api && api->answer().namespace_terminating();
 }
 
 Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendReport& report) {

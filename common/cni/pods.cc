@@ -1,5 +1,7 @@
 #include "common/cni/pods.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace kcni::cni {
@@ -39,6 +41,10 @@ bool is_bare(const Json& pod) {
 
 std::string node_of(const Json& pod) {
   return text_at(pod, "/spec/nodeName");
+}
+
+std::string place_of(const Json& pod) {
+  return fmt::format("pod/{} in namespace {}", kube::name_of(pod), kube::namespace_of(pod));
 }
 
 }  // namespace kcni::cni

@@ -18,5 +18,7 @@ bool of_daemonset(const kube::Json& pod);
 /// No controller would make it anew.
 bool is_bare(const kube::Json& pod);
 std::string node_of(const kube::Json& pod);
+/// "pod/web in namespace shop", for messages.
+std::string place_of(const kube::Json& pod);
 
 }  // namespace kcni::cni

@@ -88,8 +88,7 @@ std::vector<std::string> selectors_of_key(const std::vector<Workload>& workloads
   }
   for (const auto& pod : pods) {
     if (finished(pod) || !selects_key(kube::at(pod, "/spec"), key)) continue;
-    found.push_back(
-        fmt::format("pod/{} in namespace {}", kube::name_of(pod), kube::namespace_of(pod)));
+    found.push_back(place_of(pod));
   }
   return found;
 }

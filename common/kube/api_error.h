@@ -29,6 +29,8 @@ struct Answer {
   std::string message() const { return text_at(body, "/message"); }
   /// The Status has a cause of this type (details.causes[].reason), e.g. "DisruptionBudget".
   const Json& cause(const std::string& type) const;
+  /// Nothing is made in a namespace that is being deleted.
+  bool namespace_terminating() const { return !cause("NamespaceTerminating").is_null(); }
 };
 
 /// An Answer that a command cannot go on with. what() is kubectl's

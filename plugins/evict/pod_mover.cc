@@ -108,7 +108,7 @@ Task<> PodMover::restart(const Json& pod) {
       print(pod, "deleted");
       co_return;
     }
-    auto place = fmt::format("pod/{} in namespace {}", kube::name_of(pod), kube::namespace_of(pod));
+    auto place = cni::place_of(pod);
     if (context_.deadline().passed()) {
       throw blocked(
           fmt::format("{} was deleted, but no Ready pod of its DaemonSet is on the node after {}",

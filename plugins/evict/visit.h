@@ -19,8 +19,8 @@ cni::PodPlan plan_pod(const kube::Json& pod, const Options& options,
 
 class Visit {
  public:
-  /// surged: pods that shall stay although they should go, or that have gone. Everything outlives
-  /// it.
+  /// surged: pods that shall stay although they should go, or, in a dry run, that a surge would
+  /// move. Everything outlives it.
   Visit(cli::Context& context, const Options& options, const cni::FlannelNetwork& network,
         const cni::Surged& surged, Target& target)
       : context_(context),

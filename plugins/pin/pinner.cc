@@ -27,8 +27,6 @@ namespace {
 constexpr int kMaxReplans = 10;
 // So many Deployments may be paused at a moment: what a crash would leave behind.
 constexpr std::size_t kInPlaceAtOnce = 16;
-// Argo CD and operators answer to a watch; this is long for them and short for us.
-constexpr Milliseconds kReconcilersTime{5000};
 
 // Trap 21: a CNI that is pinned before the nodes are labelled leaves every node at once.
 void refuse_if_nodes_lose_it(const Workload& workload, const cni::PinWish& wish,
@@ -59,10 +57,6 @@ const char* in_words(PinWay way) {
       break;
   }
   return "";
-}
-
-std::string name_after_uid(const std::string& pod) {
-  return pod.substr(pod.find(' ') + 1);
 }
 
 }  // namespace
@@ -359,69 +353,6 @@ std::string Pinner::summary() const {
     total += count;
   }
   return total > 1 ? "summary: " + join(parts, ", ") : "";
-}
-
-Task<> Pinner::look_again() {
-  if (context_.dry_run() != cli::DryRun::kNone || pinned_.empty()) co_return;
-  bool anybody = std::any_of(pinned_.begin(), pinned_.end(), [](const Pinned& one) {
-    return cni::manager_of(one.workload.object).reconciles;
-  });
-  if (anybody) co_await client_.loop().sleep(kReconcilersTime);
-  bool in_place = std::any_of(pinned_.begin(), pinned_.end(),
-                              [](const Pinned& one) { return one.way == PinWay::kInPlace; });
-  Neighbourhood now;
-  if (in_place) now = co_await Neighbourhood::read(client_, ns_);
-  for (const auto& one : pinned_) {
-    try {
-      if (one.way == PinWay::kInPlace) co_await look_for_rollouts(one, now);
-      if (!cni::manager_of(one.workload.object).name.empty()) co_await look_for_restored(one);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      context_.report(error);
-    }
-  }
-}
-
-// By UIDs, for that nothing was restarted is what was promised.
-Task<> Pinner::look_for_rollouts(const Pinned& one, const Neighbourhood& now) {
-  auto around = now.around(one.workload);
-  for (const auto* set : around.replica_sets) {
-    const auto& before = one.replica_sets;
-    if (std::find(before.begin(), before.end(), kube::uid_of(*set)) != before.end()) continue;
-    throw failed(fmt::format("{} was rolled after all: {} is new", one.workload.place(),
-                             kube::kReplicaSets.display(kube::name_of(*set))));
-  }
-  for (const auto& pod : one.pods) {
-    bool there = std::any_of(around.pods.begin(), around.pods.end(), [&](const Json* other) {
-      return pod.starts_with(kube::uid_of(*other));
-    });
-    if (there) continue;
-    context_.warn(fmt::format("pod/{} of {} went meanwhile; pinning in place deletes none",
-                              name_after_uid(pod), one.workload.place()));
-  }
-  co_return;
-}
-
-Task<> Pinner::look_for_restored(const Pinned& one) {
-  const auto& old = one.workload;
-  auto answer = co_await client_.get(*old.resource, kube::namespace_of(old.object),
-                                     kube::name_of(old.object));
-  if (answer.not_found()) co_return;
-  Workload now{old.resource, kube::body_or_throw(std::move(answer))};
-  bool selects = cni::plan_pin(now, wish_).kind == Kind::kUnchanged;
-  bool has = wish_.value && cni::selected_value(cni::pod_spec_of(now), wish_.key) == *wish_.value;
-  bool good = wish_.value ? has : selects || !cni::plan_pin(now, wish_).writes();
-  auto manager = cni::manager_of(now.object).name;
-  if (!good) {
-    throw failed(fmt::format("{} was put back by {}: change it there, and run this again",
-                             now.place(), manager));
-  }
-  bool held = cni::remembered(old.object).contains("updateStrategy");
-  if (held && kube::text_at(now.object, "/spec/updateStrategy/type") != "OnDelete") {
-    throw failed(fmt::format("the updateStrategy of {} was put back by {}, so its pods restart now",
-                             now.place(), manager));
-  }
 }
 
 }  // namespace kcni::pin

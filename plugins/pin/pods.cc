@@ -36,10 +36,6 @@ std::string pin_of(const Json& pod, const std::string& key) {
   return cni::selected_value(kube::at(pod, "/spec"), key);
 }
 
-std::string place_of(const Json& pod) {
-  return "pod/" + kube::name_of(pod) + " in namespace " + kube::namespace_of(pod);
-}
-
 class Pods {
  public:
   Pods(cli::Context& context, const Scope& scope)
@@ -261,7 +257,7 @@ class Pods {
   void name(const char* text, const std::vector<const Json*>& pods) {
     if (pods.empty()) return;
     std::vector<std::string> names;
-    for (const auto* pod : pods) names.push_back(place_of(*pod));
+    for (const auto* pod : pods) names.push_back(cni::place_of(*pod));
     context_.warn(fmt::format(fmt::runtime(text), some_of(names)));
   }
 

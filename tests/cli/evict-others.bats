@@ -26,14 +26,6 @@ bare_pod() { # NAME [FINALIZER]
   node=$(kubectl -n others get pod "$1" -o jsonpath='{.spec.nodeName}')
 }
 
-budget() { # NAME: it holds the pod of that name
-  kubectl -n others create poddisruptionbudget "$1" "--selector=app=$1" --min-available=1 >/dev/null
-  for _ in $(seq 50); do
-    [ "$(kubectl -n others get poddisruptionbudget "$1" -o jsonpath='{.status.currentHealthy}')" != 1 ] || break
-    sleep 0.2
-  done
-}
-
 # In the background, whose process is in $command; interrupt is heard though a script's jobs ignore it.
 begin_evict() { # ARG...
   # shellcheck disable=SC2016 # expanded in there: the command's own process is to be signalled
@@ -64,7 +56,7 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
 
 @test "what a user changes on a bare pod while a budget holds it is not lost" {
   bare_pod changed
-  budget changed
+  tight_budget others changed
   begin_evict "$node" --recreate-bare-pods --pod-selector app=changed --timeout 60s
   says 'pod/changed in namespace others may not go yet'
   kubectl -n others label pod changed by=hand
@@ -77,7 +69,7 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
 
 @test "a bare pod that its user deletes while a budget holds it does not come back" {
   bare_pod unwanted
-  budget unwanted
+  tight_budget others unwanted
   begin_evict "$node" --recreate-bare-pods --pod-selector app=unwanted --timeout 60s
   says 'may not go yet'
   kubectl -n others delete pod unwanted --wait=false
@@ -109,10 +101,7 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
 @test "Ctrl-C while a bare pod is on its way: it is said, and the pod is back" {
   bare_pod going example.com/hold
   begin_evict "$node" --recreate-bare-pods --pod-selector app=going
-  for _ in $(seq 50); do
-    [ -z "$(kubectl -n others get pod going -o jsonpath='{.metadata.deletionTimestamp}')" ] || break
-    sleep 0.1
-  done
+  deletion_begun others going
   kill -INT "$command"
   says 'interrupted: pod/going in namespace others is on its way and is still made anew'
   kubectl -n others patch pod going --type merge -p '{"metadata":{"finalizers":null}}'
@@ -124,10 +113,7 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
 @test "a pod that a killed run left going: the next run waits a few seconds, goes on, and puts it back when it has gone" {
   bare_pod killed example.com/hold
   begin_evict "$node" --recreate-bare-pods --pod-selector app=killed
-  for _ in $(seq 50); do
-    [ -z "$(kubectl -n others get pod killed -o jsonpath='{.metadata.deletionTimestamp}')" ] || break
-    sleep 0.1
-  done
+  deletion_begun others killed
   kill -9 "$command"
   wait "$job" || true
   run_cni 0 label w1 --to flannel
@@ -170,7 +156,7 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
   run_cni 0 evict "$node" --pod-selector app=one --uncordon --dry-run
   contains "$output" "node/$node uncordoned (dry run)"
   bare_pod tight
-  budget tight
+  tight_budget others tight
   run_cni 3 evict "$node" --recreate-bare-pods --pod-selector app=tight --dry-run=server
   contains "$errors" 'pod/tight in namespace others could not be evicted now'
 }

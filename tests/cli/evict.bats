@@ -71,10 +71,7 @@ node_of() { kubectl -n evict get pod "$1" -o jsonpath='{.spec.nodeName}'; }
   # shellcheck disable=SC2016 # expanded in there: the command's own process is to be killed
   in_world sh -c 'echo $$ >"$1"; exec kubectl-cni-evict "$2" --recreate-bare-pods --pod-selector app=keep' \
     sh "$BATS_TEST_TMPDIR/pid" "$node" >/dev/null 2>&1 &
-  for _ in $(seq 50); do
-    [ -z "$(kubectl -n evict get pod victim -o jsonpath='{.metadata.deletionTimestamp}')" ] || break
-    sleep 0.1
-  done
+  deletion_begun evict victim
   kill -9 "$(cat "$BATS_TEST_TMPDIR/pid")"
   wait "$!" || true
   kubectl -n evict wait --for=delete pod/victim --timeout=30s
@@ -153,14 +150,6 @@ singleton() { # NAME
   node=$(kubectl -n evict get pods -l "app=$1" -o jsonpath='{.items[0].spec.nodeName}')
 }
 
-tight_budget() { # NAME
-  kubectl -n evict create poddisruptionbudget "$1" "--selector=app=$1" --min-available=1 >/dev/null
-  for _ in $(seq 50); do
-    [ "$(kubectl -n evict get poddisruptionbudget "$1" -o jsonpath='{.status.currentHealthy}')" != 1 ] || break
-    sleep 0.2
-  done
-}
-
 # moments_without_endpoint NAME COMMAND...: how often the Service had no ready endpoint while the command ran.
 moments_without_endpoint() {
   local service=$1 watch code=0
@@ -211,7 +200,7 @@ moments_without_endpoint() {
 
 @test "--uncordon, and --uncordon-on-failure for what this run has cordoned" {
   singleton held
-  tight_budget held
+  tight_budget evict held
   run_cni 3 evict "$node" --pod-selector app=held --timeout 2s --uncordon-on-failure
   contains "$output" "node/$node uncordoned"
   [ -z "$(kubectl get node "$node" -o jsonpath='{.spec.unschedulable}')" ]

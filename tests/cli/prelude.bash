@@ -60,3 +60,20 @@ rollouts_done() { # NAMESPACE
     kubectl -n "$1" rollout status "$name" --timeout=60s >/dev/null 2>&1 || true
   done
 }
+
+# deletion_begun NAMESPACE POD: waits until it has.
+deletion_begun() {
+  for _ in $(seq 50); do
+    [ -z "$(kubectl -n "$1" get pod "$2" -o jsonpath='{.metadata.deletionTimestamp}')" ] || return 0
+    sleep 0.1
+  done
+}
+
+# tight_budget NAMESPACE NAME: it holds the only pod labelled app=NAME, and has seen it.
+tight_budget() {
+  kubectl -n "$1" create poddisruptionbudget "$2" "--selector=app=$2" --min-available=1 >/dev/null
+  for _ in $(seq 50); do
+    [ "$(kubectl -n "$1" get poddisruptionbudget "$2" -o jsonpath='{.status.currentHealthy}')" != 1 ] || break
+    sleep 0.2
+  done
+}
