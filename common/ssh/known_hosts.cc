@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
+#include <fstream>
 #include <memory>
 #include <mutex>
 
 #include "common/base/error.h"
 #include "common/ssh/libssh.h"
+#include "common/ssh/session.h"
 
 namespace kcni::ssh {
 
@@ -39,6 +41,15 @@ struct Place {
   unsigned port = 22;
 
   // As known_hosts has it.
+  // For a command line; a leading ~/ is for the shell to expand.
+  std::string quoted_file() const {
+    if (file.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "/._~+-") == std::string::npos) {
+      return file;
+    }
+    return file.starts_with("~/") ? "~/" + quote(file.substr(2)) : quote(file);
+  }
+
   std::string entry() const { return port == 22 ? host : fmt::format("'[{}]:{}'", host, port); }
 };
 
@@ -57,7 +68,7 @@ Error unknown(ssh_session session, const std::string& whom) {
   return failed(fmt::format(
       "{}: host key {} is not known; check it and add it with `ssh-keyscan {}-H {} >> {}`, or "
       "accept it with --ssh-accept-new",
-      whom, fingerprint(session), port, place.host, place.file));
+      whom, fingerprint(session), port, place.host, place.quoted_file()));
 }
 
 Error changed(ssh_session session, const std::string& whom) {
@@ -65,7 +76,7 @@ Error changed(ssh_session session, const std::string& whom) {
   return failed(fmt::format(
       "{}: HOST KEY CHANGED: {} is not the key in {}; somebody may be in between. If the node "
       "was made anew, remove the old key with `ssh-keygen -R {} -f {}`",
-      whom, fingerprint(session), place.file, place.entry(), place.file));
+      whom, fingerprint(session), place.file, place.entry(), place.quoted_file()));
 }
 
 // Many sessions append to one file.
@@ -77,9 +88,30 @@ void write_down(ssh_session session, const std::string& whom) {
                            last_error(session)));
 }
 
+// libssh knows no @revoked (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Whatever host a line is about: a
+// revoked key is nobody's.
+void refuse_revoked(ssh_session session, const std::string& whom) {
+  ssh_key key = nullptr;
+  if (ssh_get_server_publickey(session, &key) != SSH_OK) return;
+  std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> owner(key, &ssh_key_free);
+  char* encoded = nullptr;
+  if (ssh_pki_export_pubkey_base64(key, &encoded) != SSH_OK) return;
+  auto text = take(encoded);
+  for (auto which : {SSH_OPTIONS_KNOWNHOSTS, SSH_OPTIONS_GLOBAL_KNOWNHOSTS}) {
+    auto file = option(session, which);
+    std::ifstream lines(file);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("@revoked") || line.find(text) == std::string::npos) continue;
+      throw failed(fmt::format("{}: host key {} is revoked in {}: give the node a new one", whom,
+                               fingerprint(session), file));
+    }
+  }
+}
+
 }  // namespace
 
 void verify_host_key(ssh_session session, const std::string& whom, bool accept_new) {
+  refuse_revoked(session, whom);
   switch (ssh_session_is_known_server(session)) {
     case SSH_KNOWN_HOSTS_OK:
       return;

@@ -31,7 +31,8 @@ int until_done(ssh_session session, const Patience& patience, int again, const s
 /// Throws Error unless the server's key is in known_hosts, or was unknown and accept_new wrote it.
 void verify_host_key(ssh_session session, const std::string& whom, bool accept_new);
 
-/// Throws Error unless one of the keys opens the door.
+/// Throws Error unless one of the keys opens the door within the connect_timeout, which does not
+/// run while the user is asked for a passphrase.
 void log_in(ssh_session session, const std::string& whom, const Options& options,
             const Patience& patience);
 

@@ -1,8 +1,13 @@
 #include <fmt/format.h>
 #include <libssh/callbacks.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/ssh/libssh.h"
@@ -15,14 +20,28 @@ using Key = std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)>;
 
 constexpr const char* kDoing = "logging in";
 
+// What a user calls a key whose file libssh does not tell.
+constexpr const char* kUsualKey = "your private key (~/.ssh, or what ssh_config names)";
+
+// As a shell does, and ssh -i.
+std::string expand_home(const std::string& file) {
+  const char* home = std::getenv("HOME");
+  return file.starts_with("~/") && home ? home + file.substr(1) : file;
+}
+
 /// One login: tries keys one after the other and remembers what to tell when none fits.
 class Login {
  public:
-  Login(ssh_session session, const std::string& whom, const Patience& patience)
-      : session_(session), whom_(whom), patience_(patience) {
+  Login(ssh_session session, const std::string& whom, const Options& options,
+        const Patience& patience)
+      : session_(session),
+        whom_(whom),
+        options_(options),
+        unhurried_(patience),
+        patience_(patience.limited(options.connect_timeout)) {
     ssh_callbacks_init(&callbacks_);
     callbacks_.userdata = this;
-    callbacks_.auth_function = &Login::no_passphrase;
+    callbacks_.auth_function = &Login::passphrase_wanted;
     ssh_set_callbacks(session_, &callbacks_);
   }
   ~Login() { ssh_set_callbacks(session_, nullptr); }
@@ -32,17 +51,32 @@ class Login {
   bool with_nothing() {
     return accepted([&] { return ssh_userauth_none(session_, nullptr); });
   }
-  bool with_key(const std::string& file) {
-    Key key = load(file);
-    if (!key) return false;
-    return accepted([&] { return ssh_userauth_publickey(session_, nullptr, key.get()); });
+
+  /// The keys that were given, those with a passphrase after the agent, which may hold them open.
+  bool with_given_keys() {
+    std::vector<std::string> locked;
+    for (const auto& given : options_.identities) {
+      auto file = expand_home(given);
+      if (auto key = load(file, nullptr)) {
+        if (with_key(key)) return true;
+      } else {
+        locked.push_back(file);
+      }
+    }
+    if (accepted([&] { return ssh_userauth_agent(session_, nullptr); })) return true;
+    return std::any_of(locked.begin(), locked.end(),
+                       [&](const std::string& file) { return with_locked_key(file); });
   }
-  bool with_agent() {
-    return accepted([&] { return ssh_userauth_agent(session_, nullptr); });
-  }
+
   /// The agent's keys, those of ~/.ssh/config and the usual ones.
   bool with_usual_keys() {
-    return accepted([&] { return ssh_userauth_publickey_auto(session_, nullptr, nullptr); });
+    for (;;) {
+      asked_ = false;
+      bool in = accepted([&] { return ssh_userauth_publickey_auto(session_, nullptr, nullptr); });
+      if (in || !asked_) return in;
+      if (!answer_) return false;
+      refused_ = answer_;
+    }
   }
 
   Error denied() const {
@@ -50,40 +84,118 @@ class Login {
     ssh_options_get(session_, SSH_OPTIONS_USER, &user);
     std::string name = user ? user : "?";
     ssh_string_free_char(user);
+    auto hint = hint_.empty() ? "; give its --ssh-key, or another --ssh-user" : hint_;
     return failed(
-        fmt::format("{}: permission denied for user {} ({}){}", whom_, name, methods(), hint_));
+        fmt::format("{}: permission denied for user {} ({}){}", whom_, name, methods(), hint));
   }
 
  private:
-  // Called when a key has a passphrase. Asking for it is left to the agent.
-  static int no_passphrase(const char*, char*, std::size_t, int, int, void* self) {
-    auto& hint = static_cast<Login*>(self)->hint_;
-    if (hint.empty()) hint = "; a key has a passphrase: give it to the agent with `ssh-add FILE`";
+  bool with_key(const Key& key) {
+    return accepted([&] { return ssh_userauth_publickey(session_, nullptr, key.get()); });
+  }
+
+  bool with_locked_key(const std::string& file) {
+    std::optional<std::string> passphrase;
+    while ((passphrase = ask(file, passphrase))) {
+      if (auto key = load(file, passphrase->c_str())) return with_key(key);
+    }
+    hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`", file);
+    return false;
+  }
+
+  // While the user types, the time that a login may take does not run.
+  std::optional<std::string> ask(const std::string& key,
+                                 const std::optional<std::string>& refused) {
+    if (!options_.passphrases) return std::nullopt;
+    auto answer = options_.passphrases->get(key, refused, unhurried_);
+    patience_ = unhurried_.limited(options_.connect_timeout);
+    return answer;
+  }
+
+  // libssh's question, in the middle of with_usual_keys(). Nothing may be thrown through it.
+  static int passphrase_wanted(const char*, char* buffer, std::size_t size, int, int, void* self) {
+    return static_cast<Login*>(self)->answer(buffer, size) ? 0 : -1;
+  }
+
+  bool answer(char* buffer, std::size_t size) {
+    asked_ = true;
+    answer_.reset();
+    try {
+      answer_ = ask(current_key(), refused_);
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+    if (answer_ && answer_->size() < size) {
+      std::copy_n(answer_->c_str(), answer_->size() + 1, buffer);
+      return true;
+    }
+    hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`",
+                        current_key());
+    answer_.reset();
+    return false;
+  }
+
+  // Which one with_usual_keys() is trying.
+  std::string current_key() const {
+    char* file = nullptr;
+    if (ssh_userauth_publickey_auto_get_current_identity(session_, &file) != SSH_OK || !file) {
+      return kUsualKey;
+    }
+    std::string name = file;
+    ssh_string_free_char(file);
+    return name;
+  }
+
+  // A certificate beside it comes along, as with ssh -i.
+  static void add_certificate(const std::string& file, ssh_key key) {
+    ssh_key certificate = nullptr;
+    auto path = file + "-cert.pub";
+    if (ssh_pki_import_cert_file(path.c_str(), &certificate) != SSH_OK) return;
+    ssh_pki_copy_cert_to_privkey(certificate, key);
+    ssh_key_free(certificate);
+  }
+
+  // libssh asks for a passphrase even where none is of use.
+  static int no_passphrase(const char*, char*, std::size_t, int, int, void* asked) {
+    *static_cast<bool*>(asked) = true;
     return -1;
   }
 
-  Key load(const std::string& file) {
+  // Null when it needs a passphrase, or another one. Throws Error when it is no private key.
+  Key load(const std::string& file, const char* passphrase) {
     ssh_key key = nullptr;
-    std::string before = std::exchange(hint_, "");
-    int rc = ssh_pki_import_privkey_file(file.c_str(), nullptr, &Login::no_passphrase, this, &key);
-    if (rc == SSH_OK) {
-      hint_ = before;
-    } else if (!hint_.empty()) {
-      hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`", file);
-    } else {
+    bool locked = passphrase != nullptr;
+    int rc =
+        ssh_pki_import_privkey_file(file.c_str(), passphrase, &Login::no_passphrase, &locked, &key);
+    if (rc != SSH_OK && !locked) {
       throw failed(fmt::format("{}: cannot read the private key {}", whom_, file));
     }
-    return {key, &ssh_key_free};
+    if (rc == SSH_OK) add_certificate(file, key);
+    return {rc == SSH_OK ? key : nullptr, &ssh_key_free};
   }
 
   template <typename Call>
   bool accepted(Call call) {
-    int rc = until_done(session_, patience_, SSH_AUTH_AGAIN, kDoing, call);
+    // After the server has hung up, libssh would answer "again" for ever.
+    auto unless_gone = [&] {
+      int rc = call();
+      if (rc == SSH_AUTH_AGAIN && !ssh_is_connected(session_)) throw hung_up();
+      return rc;
+    };
+    int rc = until_done(session_, patience_, SSH_AUTH_AGAIN, kDoing, unless_gone);
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     if (rc == SSH_AUTH_ERROR) throw failed(fmt::format("{}: {}", whom_, last_error(session_)));
     if (rc == SSH_AUTH_PARTIAL) {
       throw failed(fmt::format("{}: the server wants more than a key ({})", whom_, methods()));
     }
     return rc == SSH_AUTH_SUCCESS;
+  }
+
+  Error hung_up() const {
+    auto words = last_error(session_);
+    bool too_many = words.find("oo many authentication") != std::string::npos;
+    return failed(fmt::format("{}: {}{}", whom_, words.empty() ? "connection lost" : words,
+                              too_many ? "; name the one key that fits with --ssh-key" : ""));
   }
 
   std::string methods() const {
@@ -101,23 +213,25 @@ class Login {
 
   ssh_session session_;
   const std::string& whom_;
-  const Patience& patience_;
+  const Options& options_;
+  const Patience& unhurried_;
+  Patience patience_;
   ssh_callbacks_struct callbacks_{};
   std::string hint_;
+  bool asked_ = false;  ///< for a passphrase, by libssh
+  std::optional<std::string> answer_, refused_;
+  std::exception_ptr thrown_;
 };
 
 }  // namespace
 
 void log_in(ssh_session session, const std::string& whom, const Options& options,
             const Patience& patience) {
-  Login login(session, whom, patience);
+  Login login(session, whom, options, patience);
   if (login.with_nothing()) return;  // which also asks what the server takes
-  for (const auto& file : options.identities) {
-    if (login.with_key(file)) return;
-  }
-  // Keys that were given are meant: the agent may hold them unlocked, the usual ones are not asked,
-  // for a server hangs up after a few.
-  bool in = options.identities.empty() ? login.with_usual_keys() : login.with_agent();
+  // Keys that were given are meant: the usual ones are not tried, for a server hangs up after a
+  // few.
+  bool in = options.identities.empty() ? login.with_usual_keys() : login.with_given_keys();
   if (!in) throw login.denied();
 }
 

@@ -27,19 +27,25 @@ std::string command_line(const std::vector<std::string>& args) {
   return command;
 }
 
-// sudo complains before the script runs: nothing is on stdout then.
+// sudo complains before the script runs: nothing but a greeting can be on stdout then.
 std::string sudo_problem(const Result& result) {
   auto says = [&](const char* what) { return result.err.find(what) != std::string::npos; };
-  if (result.status == 0 || !result.out.empty() || !says("sudo")) return "";
-  if (says("password is required") || says("terminal is required") || says("must have a tty")) {
+  if (result.status == 0 || !says("sudo")) return "";
+  if (says("must have a tty")) {
+    return "sudo wants a terminal; take requiretty for this user out of sudoers, or log in as root "
+           "(--ssh-user root)";
+  }
+  if (says("password is required") || says("terminal is required")) {
     return "sudo wants a password; allow it without (NOPASSWD in sudoers) or log in as root "
            "(--ssh-user root)";
   }
-  if (says("not found")) return "not root, and there is no sudo; log in as root (--ssh-user root)";
-  if (says("sudoers") || says("not allowed") || says("may not run")) {
+  if (result.status == 127 && says("not found")) {
+    return "not root, and there is no sudo; log in as root (--ssh-user root)";
+  }
+  if (says("in the sudoers") || says("not allowed to") || says("may not run")) {
     return "this user may not use sudo; log in as another (--ssh-user)";
   }
-  return last_line(result.err);
+  return result.out.empty() ? last_line(result.err) : "";
 }
 
 class Channel {
@@ -52,11 +58,13 @@ class Channel {
     must([&] { return ssh_channel_open_session(channel_.get()); });
   }
 
-  Result run(const std::string& command, const std::string& input) {
+  Result run(const std::string& command, const std::string& input,
+             const std::function<void(std::string_view)>& on_line) {
     must([&] { return ssh_channel_request_exec(channel_.get(), command.c_str()); });
     Result result;
     std::string_view rest = input;
     bool eof_sent = false;
+    std::size_t told = 0;
     while (!finished()) {
       bool moved = write(rest);
       if (rest.empty() && !eof_sent) {
@@ -65,6 +73,7 @@ class Channel {
       }
       moved |= read(0, result.out, result.truncated);
       moved |= read(1, result.err, result.truncated);
+      tell_lines(result.out, told, on_line);
       if (!moved) pause();
     }
     result.status = exit_status();
@@ -107,6 +116,14 @@ class Channel {
     return true;
   }
 
+  static void tell_lines(std::string_view text, std::size_t& told,
+                         const std::function<void(std::string_view)>& on_line) {
+    for (auto end = text.find('\n', told); end != text.npos; end = text.find('\n', told)) {
+      if (on_line) on_line(text.substr(told, end - told));
+      told = end + 1;
+    }
+  }
+
   void pause() {
     wait_io(session_, patience_, kDoing);
     if (Clock::now() < next_keepalive_) return;
@@ -138,9 +155,9 @@ class Channel {
 }  // namespace
 
 Result Session::run(const std::string& script, const std::vector<std::string>& args,
-                    Deadline deadline) {
+                    Deadline deadline, const std::function<void(std::string_view)>& on_line) {
   Patience patience(whom_, deadline, stop_);
-  auto result = Channel(session_.get(), whom_, patience).run(command_line(args), script);
+  auto result = Channel(session_.get(), whom_, patience).run(command_line(args), script, on_line);
   auto problem = sudo_problem(result);
   if (!problem.empty()) throw failed(fmt::format("{}: {}", whom_, problem));
   return result;

@@ -2,8 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <libssh/callbacks.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
 
 #include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/base/text.h"
 #include "common/ssh/libssh.h"
 #include "common/ssh/tcp.h"
 #include "common/ssh/text.h"
@@ -39,7 +47,70 @@ std::string get_option(ssh_session session, ssh_options_e option) {
   return text;
 }
 
+// libssh reads files only. What comes first counts, as with ssh -o.
+void parse_config_lines(ssh_session session, const std::string& whom,
+                        const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  Fd file(memfd_create("ssh_config", MFD_CLOEXEC));
+  auto text = fmt::format("{}\n", fmt::join(lines, "\n"));
+  auto size = static_cast<ssize_t>(text.size());
+  auto path = fmt::format("/proc/self/fd/{}", file.get());
+  if (!file || write(file.get(), text.data(), text.size()) != size ||
+      ssh_options_parse_config(session, path.c_str()) != SSH_OK) {
+    throw failed(fmt::format("{}: --ssh-option: {}", whom, last_error(session)));
+  }
+}
+
+// libssh passes over what it does not understand, and says so only in its log.
+std::string complaint_about(const std::string& line) {
+  static std::string complaint;
+  complaint.clear();
+  auto note = [](int level, const char*, const char* message, void*) {
+    std::string_view text = message;
+    auto says = [&](const char* what) { return text.find(what) != std::string_view::npos; };
+    if (says("Unknown option")) complaint = "no such keyword in ssh_config(5)";
+    if (says("Unsupported option")) complaint = "libssh does not support this keyword";
+    if (level == SSH_LOG_WARN && complaint.empty()) complaint = one_line(text);
+  };
+  std::unique_ptr<ssh_session_struct, decltype(&ssh_free)> scratch(ssh_new(), &ssh_free);
+  ssh_options_set(scratch.get(), SSH_OPTIONS_HOST, "localhost");
+  ssh_set_log_callback(note);
+  ssh_set_log_level(SSH_LOG_PROTOCOL);
+  parse_config_lines(scratch.get(), "", {line});
+  ssh_set_log_level(SSH_LOG_NOLOG);
+  ssh_set_log_callback(nullptr);
+  return complaint;
+}
+
 }  // namespace
+
+std::string config_line(const std::string& option) {
+  auto equals = option.find('=');
+  auto keyword = trim(option.substr(0, equals));
+  auto value = equals == std::string::npos ? "" : trim(option.substr(equals + 1));
+  bool one_line = option.find_first_of("\r\n") == std::string::npos;
+  if (keyword.empty() || value.empty() || !one_line) {
+    throw wrong_usage(
+        fmt::format("--ssh-option \"{}\" is not KEYWORD=VALUE, as in ssh -o", printable(option)));
+  }
+  std::string lower = keyword;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (lower == "host" || lower == "match" || lower == "include") {
+    throw wrong_usage(
+        fmt::format("--ssh-option {}: not for {} blocks", printable(option), keyword));
+  }
+  bool number = value.find_first_not_of("0123456789") == std::string::npos && value.size() < 6;
+  if (lower == "port" && (!number || std::stoi(value) < 1 || std::stoi(value) > 65535)) {
+    throw wrong_usage(fmt::format("--ssh-option {}: no port", printable(option)));
+  }
+  auto line = fmt::format("{} {}", keyword, value);
+  auto complaint = complaint_about(line);
+  if (!complaint.empty()) {
+    throw wrong_usage(fmt::format("--ssh-option {}: {}", printable(option), complaint));
+  }
+  return line;
+}
 
 std::string last_error(ssh_session session) {
   return one_line(ssh_get_error(session));
@@ -73,7 +144,7 @@ Session::Session(const Target& target, const Options& options, Deadline deadline
   ssh_set_blocking(session_.get(), 0);
   connect(limited);
   verify_host_key(session_.get(), whom_, options.accept_new);
-  log_in(session_.get(), whom_, options, patience.limited(options.connect_timeout));
+  log_in(session_.get(), whom_, options, patience);
 }
 
 Session::~Session() {
@@ -82,12 +153,14 @@ Session::~Session() {
 
 // What is given beats the user's files, so it is set after they are read.
 void Session::apply_options(const Target& target, const Options& options) {
+  ssh_set_log_callback([](int, const char*, const char*, void*) {});  // this thread's
   auto set = [&](ssh_options_e option, const void* value) {
     if (ssh_options_set(session_.get(), option, value) != SSH_OK) {
       throw failed(fmt::format("{}: {}", whom_, last_error(session_.get())));
     }
   };
   set(SSH_OPTIONS_HOST, target.host.c_str());
+  parse_config_lines(session_.get(), whom_, options.config);
   bool use_config = options.use_config;
   set(SSH_OPTIONS_PROCESS_CONFIG, &use_config);
   if (use_config && ssh_options_parse_config(session_.get(), nullptr) != SSH_OK) {
@@ -101,6 +174,8 @@ void Session::apply_options(const Target& target, const Options& options) {
     set(SSH_OPTIONS_PORT, &value);
   }
   if (!options.known_hosts.empty()) set(SSH_OPTIONS_KNOWNHOSTS, options.known_hosts.c_str());
+  int quiet = SSH_LOG_NOLOG;  // whatever LogLevel says: stderr is ours
+  set(SSH_OPTIONS_LOG_VERBOSITY, &quiet);
   // libssh reads ~/.ssh/config once more in ssh_connect() unless told that it is done.
   bool done = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &done);
@@ -108,7 +183,8 @@ void Session::apply_options(const Target& target, const Options& options) {
 
 void Session::connect(const Patience& patience) {
   auto* session = session_.get();
-  if (get_option(session, SSH_OPTIONS_PROXYCOMMAND).empty()) {
+  auto proxy = get_option(session, SSH_OPTIONS_PROXYCOMMAND);
+  if (proxy.empty()) {
     unsigned port = 22;
     ssh_options_get_port(session, &port);
     auto socket = connect_tcp(whom_, get_option(session, SSH_OPTIONS_HOST),
@@ -119,7 +195,13 @@ void Session::connect(const Patience& patience) {
   }
   int rc = until_done(session, patience, SSH_AGAIN, "waiting for the ssh server",
                       [&] { return ssh_connect(session); });
-  if (rc != SSH_OK) throw failed(fmt::format("{}: {}", whom_, last_error(session)));
+  if (rc == SSH_OK) return;
+  auto hint = proxy.empty() ? ""
+                            : fmt::format(
+                                  "; ProxyJump or ProxyCommand of ssh_config: try `{}` "
+                                  "by hand to see why",
+                                  one_line(proxy));
+  throw failed(fmt::format("{}: {}{}", whom_, last_error(session), hint));
 }
 
 }  // namespace kcni::ssh

@@ -3,8 +3,10 @@
 
 #include <libssh/libssh.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ssh/options.h"
@@ -38,8 +40,10 @@ class Session {
 
   /// Feeds `script` to `sh -s -- ARGS` on the other side, by `sudo -n` when we are not root there.
   /// A login shell may be any; the arguments are quoted. Any exit status is a result; that sudo is
-  /// missing or wants a password is an Error, as is a connection that is lost on the way.
-  Result run(const std::string& script, const std::vector<std::string>& args, Deadline deadline);
+  /// missing or wants a password is an Error, as is a connection that is lost on the way. on_line,
+  /// if given, hears each line of the output as it comes.
+  Result run(const std::string& script, const std::vector<std::string>& args, Deadline deadline,
+             const std::function<void(std::string_view)>& on_line = {});
 
   /// "node/w1: ssh 10.0.0.1": how messages begin.
   const std::string& whom() const { return whom_; }

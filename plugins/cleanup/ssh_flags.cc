@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
@@ -26,19 +27,32 @@ std::optional<ssh::Target> mapped(const std::string& file, const std::string& no
   std::ifstream stream(file);
   if (!stream) throw failed(fmt::format("cannot read --host-map {}", file));
   for (std::string line; std::getline(stream, line);) {
+    std::replace(line.begin(), line.end(), '\t', ' ');
     auto words = split(trim(line), ' ');
-    if (words.size() != 2 || words[0] != node) continue;
+    if (words.empty() || words[0].starts_with("#")) continue;
+    if (words.size() != 2) {
+      throw failed(
+          fmt::format("--host-map {}: \"{}\" is not NODE HOST[:PORT]", file, printable(line)));
+    }
+    if (words[0] != node) continue;
     ssh::Target target;
     target.host = words[1];
-    auto colon = words[1].rfind(':');
+    auto bracket = words[1].rfind(']');
     bool bracketed = words[1].starts_with("[");
+    auto colon = words[1].find(':', bracketed ? bracket : 0);
     bool has_port = colon != std::string::npos &&
-                    (bracketed ? words[1][colon - 1] == ']' : words[1].find(':') == colon);
+                    (bracketed ? colon == bracket + 1 : words[1].rfind(':') == colon);
     if (has_port) {
       target.port = parse_port(file, words[1].substr(colon + 1));
       target.host = words[1].substr(0, colon);
     }
-    if (bracketed) target.host = target.host.substr(1, target.host.size() - 2);
+    if (bracketed && target.host.ends_with("]")) {
+      target.host = target.host.substr(1, target.host.size() - 2);
+    }
+    if (target.host.empty() || target.host.starts_with("[")) {
+      throw failed(
+          fmt::format("--host-map {}: \"{}\" is not HOST[:PORT]", file, printable(words[1])));
+    }
     return target;
   }
   return std::nullopt;
@@ -63,6 +77,9 @@ void add_ssh_flags(cxxopts::OptionAdder& add) {
       "FILE");
   add("ssh-accept-new", "Trust a host key seen for the first time and write it down",
       cxxopts::value<bool>());
+  add("ssh-option",
+      "As `ssh -o`: KEYWORD=VALUE of ssh_config(5), e.g. ProxyJump=bastion; repeatable",
+      cxxopts::value<std::vector<std::string>>(), "OPTION");
   add("ssh-timeout", "For connecting, and again for logging in",
       cxxopts::value<std::string>()->default_value("15s"), "DURATION");
   add("address-type", "Which of a node's addresses to use, the first that it has",
@@ -78,6 +95,9 @@ ssh::Options ssh_options(const cli::Context& context) {
   options.user = flags.text("ssh-user");
   if (flags.given("ssh-port")) options.port = parse_port("--ssh-port", flags.text("ssh-port"));
   options.identities = flags.list("ssh-key");
+  for (const auto& option : flags.list("ssh-option")) {
+    options.config.push_back(ssh::config_line(option));
+  }
   options.known_hosts = flags.text("ssh-known-hosts");
   options.accept_new = flags.flag("ssh-accept-new");
   options.connect_timeout = flags.duration("ssh-timeout");

@@ -110,3 +110,45 @@ TEST_CASE("ssh: a host with a shell's characters is refused before anything is s
           }).find("is no host to log into") != std::string::npos);
   }
 }
+
+TEST_CASE("ssh: an option is a line of ssh_config that libssh understands") {
+  CHECK(ssh::config_line("ProxyJump=bastion") == "ProxyJump bastion");
+  CHECK(ssh::config_line(" Port = 2222 ") == "Port 2222");
+  for (const char* option : {"", "Port", "=2222", "Port=", "Nonsense=1", "Port=1\nUser=x"}) {
+    CAPTURE(option);
+    CHECK_THROWS_AS(ssh::config_line(option), Error);
+  }
+  CHECK(error_of([] { ssh::config_line("Nonsense=1"); }) ==
+        "--ssh-option Nonsense=1: no such keyword in ssh_config(5)");
+}
+
+TEST_CASE("ssh: one passphrase serves all sessions; a wrong one is asked for again") {
+  int asked = 0;
+  ssh::Passphrases passphrases([&](const std::string& prompt) {
+    CHECK(prompt.ends_with("Passphrase for ~/key: "));
+    return ++asked == 1 ? std::optional<std::string>("wrong") : "right";
+  });
+  ssh::Patience patience("node/w1: ssh h", Deadline::after(5s), nullptr);
+  std::atomic<int> right{0}, ended{0};
+  {
+    std::vector<std::jthread> sessions;
+    for (int i = 0; i < 4; ++i) {
+      sessions.emplace_back([&] {
+        std::optional<std::string> answer;
+        while ((answer = passphrases.get("~/key", answer, patience)) && *answer != "right") {
+        }
+        right += answer == "right";
+        ++ended;
+      });
+    }
+    while (ended < 4) passphrases.serve();
+  }
+  CHECK(right == 4);
+  CHECK(asked == 2);
+  ssh::Passphrases nobody([](const std::string&) { return std::nullopt; });
+  std::jthread server([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) nobody.serve();
+  });
+  CHECK_FALSE(nobody.get("~/key", {}, patience));
+  CHECK_FALSE(nobody.get("~/key", {}, patience));
+}
