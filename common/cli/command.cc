@@ -153,7 +153,7 @@ Context::Context(Flags flags, std::string program, std::ostream& out, std::ostre
       err_(err),
       dry_run_(parse_dry_run(flags_.text("dry-run"))),
       deadline_(Deadline::after(flags_.duration("timeout"))),
-      live_(err, LiveLines::columns_of_stderr()),
+      live_(err, LiveLines::columns_of_stderr(), LiveLines::rows_of_stderr()),
       results_(out, parse_output(flags_.text("output")), suffix_of(dry_run_)) {
   loop_.every(Milliseconds(1000), [this] { remind(); });
   results_.before_printing([this] { live_.hide(); });

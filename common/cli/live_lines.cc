@@ -14,6 +14,7 @@ namespace kcni::cli {
 namespace {
 
 constexpr std::size_t kDefaultColumns = 80;
+constexpr std::size_t kDefaultRows = 24;
 constexpr std::size_t kBarWidth = 20;
 
 // A character of several bytes is not cut in two.
@@ -35,11 +36,17 @@ std::size_t LiveLines::columns_of_stderr() {
   return known ? size.ws_col : kDefaultColumns;
 }
 
+std::size_t LiveLines::rows_of_stderr() {
+  winsize size{};
+  bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 3;
+  return (known ? size.ws_row : kDefaultRows) - 2;
+}
+
 void LiveLines::set(const std::string& id, const std::string& text) {
   if (!on_terminal()) return;
   auto line = cut(printable(text), columns_);
   auto& current = lines_[id];
-  if (current == line && drawn_ == lines_.size()) return;
+  if (current == line && drawn_ > 0) return;
   current = std::move(line);
   hide();
   show();
@@ -59,9 +66,18 @@ void LiveLines::hide() {
 
 void LiveLines::show() {
   if (drawn_ > 0 || lines_.empty()) return;
-  for (const auto& [id, line] : lines_) out_ << line << "\n";
+  // More than the screen holds could not be taken off it again. The last line sums up.
+  std::size_t most = std::max<std::size_t>(rows_, 3), left_out = 0;
+  if (lines_.size() > most) left_out = lines_.size() - (most - 1);
+  std::size_t number = 0;
+  for (const auto& [id, line] : lines_) {
+    ++number;
+    if (left_out > 0 && number > most - 2 && number < lines_.size()) continue;
+    if (left_out > 0 && number == lines_.size()) out_ << "and " << left_out << " more\n";
+    out_ << line << "\n";
+  }
   out_ << std::flush;
-  drawn_ = lines_.size();
+  drawn_ = std::min(lines_.size(), most);
 }
 
 std::string bar(std::size_t done, std::size_t total) {

@@ -10,11 +10,14 @@ namespace kcni::cli {
 
 class LiveLines {
  public:
-  /// columns 0: out is no terminal, and nothing is ever drawn.
-  LiveLines(std::ostream& out, std::size_t columns) : out_(out), columns_(columns) {}
+  /// columns 0: out is no terminal, and nothing is ever drawn. No more lines than rows are.
+  LiveLines(std::ostream& out, std::size_t columns, std::size_t rows)
+      : out_(out), columns_(columns), rows_(rows) {}
 
   /// As wide as the terminal on standard error is; 0 when it is none, or a dumb one.
   static std::size_t columns_of_stderr();
+  /// As many as that terminal shows, less the prompt's.
+  static std::size_t rows_of_stderr();
 
   bool on_terminal() const { return columns_ > 0; }
   bool empty() const { return lines_.empty(); }
@@ -31,6 +34,7 @@ class LiveLines {
  private:
   std::ostream& out_;
   std::size_t columns_;
+  std::size_t rows_;
   std::size_t drawn_ = 0;  ///< lines on the screen now
   std::map<std::string, std::string> lines_;
 };

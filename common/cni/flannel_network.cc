@@ -14,7 +14,9 @@ using kube::text_at;
 
 namespace {
 
+// What no vxlan can have comes from somebody who would mislead us.
 void add_vni(FlannelNetwork& network, long vni) {
+  if (vni < 0 || vni >= 1L << 24) return;
   if (std::find(network.vnis.begin(), network.vnis.end(), vni) == network.vnis.end()) {
     network.vnis.push_back(vni);
   }

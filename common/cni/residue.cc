@@ -22,6 +22,8 @@ const char* word_of(CleanupRequest::Mode mode) {
       return "clean";
     case CleanupRequest::Mode::kLinksOnly:
       return "links-only";
+    case CleanupRequest::Mode::kRestore:
+      return "restore";
     case CleanupRequest::Mode::kWaitConf:
       break;
   }
@@ -61,9 +63,10 @@ void read_line(std::string_view line, CleanupReport& report) {
 // What a kind is called where it is not listed one by one.
 std::string noun_of(const Residue& item) {
   static const std::map<std::string, std::string> kNouns{
-      {"env", "subnet.env"}, {"conf", "CNI conf"},   {"veth", "veths"},
-      {"rule", "iptables"},  {"chain", "iptables"},  {"nft", "nft tables"},
-      {"route", "routes"},   {"state", "CNI state"}, {"conntrack", "conntrack"},
+      {"env", "subnet.env"},      {"conf", "CNI conf"},     {"veth", "veths"},
+      {"rule", "iptables"},       {"chain", "iptables"},    {"nft", "nft tables"},
+      {"route", "routes"},        {"state", "CNI state"},   {"conntrack", "conntrack"},
+      {"hostport", "host ports"}, {"mark", "node's marks"},
   };
   auto noun = kNouns.find(item.kind);
   return noun == kNouns.end() ? item.name : noun->second;
@@ -85,6 +88,7 @@ std::vector<std::string> script_args(const CleanupRequest& request) {
     args.push_back("net=" + network);
   }
   if (request.pods_left) args.push_back(fmt::format("pods-left={}", *request.pods_left));
+  for (const auto& kind : request.kinds) args.push_back("kind=" + kind);
   if (request.dry_run) args.emplace_back("dry-run");
   if (request.mode == CleanupRequest::Mode::kWaitConf) {
     args.push_back(fmt::format("wait={}", request.wait.count()));
@@ -104,6 +108,18 @@ CleanupReport parse_report(std::string_view output, int exit_status) {
   // The last line and the exit status vouch for each other.
   if (report.status != exit_status) report.status = -1;
   return report;
+}
+
+std::optional<CleanupStep> parse_step(std::string_view line) {
+  auto fields = fields_of(line);
+  if (fields.size() != 4 || fields[0] != "step") return std::nullopt;
+  CleanupStep step;
+  auto number = [](std::string_view text, unsigned& value) {
+    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
+  };
+  if (!number(fields[1], step.number) || !number(fields[2], step.of)) return std::nullopt;
+  step.kind = ssh::one_line(fields[3]);
+  return step;
 }
 
 std::string summary(const std::vector<Residue>& items) {

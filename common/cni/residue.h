@@ -21,6 +21,7 @@ struct CleanupRequest {
     kClean,      ///< removes it, then looks again
     kLinksOnly,  ///< removes cni0 (a bridge) and flannel.1 (a vxlan), nothing else
     kWaitConf,   ///< waits until the first CNI configuration is another CNI's
+    kRestore,    ///< puts back the CNI configuration that kClean has set aside
   };
   Mode mode = Mode::kCheck;
   std::vector<std::uint32_t> vnis{};    ///< flannel's; none: 1
@@ -29,13 +30,15 @@ struct CleanupRequest {
   /// included). Only when that is 0 are the CNI configuration, the plugin's state and the veths
   /// taken away: a living sandbox needs them for its teardown.
   std::optional<unsigned> pods_left{};
-  bool dry_run = false;           ///< with kClean or kLinksOnly: only prints the commands
+  /// With kCheck and kClean: only these of the script's kinds; none: all.
+  std::vector<std::string> kinds{};
+  bool dry_run = false;           ///< with what changes anything: only prints the commands
   std::chrono::seconds wait{0};   ///< with kWaitConf: how long one call waits on the node
   std::string wanted = "cilium";  ///< with kWaitConf: a word in the configuration's name or text
 };
 
-/// One thing on a node. Kinds: env conf veth link rule chain nft route state conntrack firewall
-/// node.
+/// One thing on a node. Kinds: env conf veth link rule chain nft hostport route state conntrack
+/// firewall node; and mark, which no script finds (flannel_marks.h).
 struct Residue {
   std::string kind, name;
   std::string detail;  ///< why it was kept, or what went wrong
@@ -65,6 +68,15 @@ std::vector<std::string> script_args(const CleanupRequest& request);
 /// Reads what the script printed; `exit_status` is that of the shell. Lines that are not the
 /// script's (a login shell's greeting) are skipped. Every field is one printable line.
 CleanupReport parse_report(std::string_view output, int exit_status);
+
+/// How far the script is: what it looks at now, as the n-th of so many kinds.
+struct CleanupStep {
+  unsigned number = 0, of = 0;
+  std::string kind;
+};
+
+/// One line of the script's output, if it tells of a step.
+std::optional<CleanupStep> parse_step(std::string_view line);
 
 /// For "node/w1 cleaned (cni0, flannel.1, conf, iptables)": links by name, each other kind once.
 std::string summary(const std::vector<Residue>& items);

@@ -19,6 +19,7 @@ struct Answer {
   /// The connection broke, or the server failed, so the request was sent again: the first one may
   /// have done its work, and a conflict or a 404 may tell of that.
   bool sent_again = false;
+  std::string text{};  ///< of an answer that is no JSON, such as a log
 
   bool ok() const { return status >= 200 && status < 300; }
   bool not_found() const { return status == 404; }

@@ -182,7 +182,10 @@ Answer Client::answer_of(const http::Response& response) {
   Answer answer;
   answer.status = response.status;
   answer.body = Json::parse(response.body, nullptr, false);
-  if (answer.body.is_discarded()) answer.body = Json::object();
+  if (answer.body.is_discarded()) {
+    answer.body = Json::object();
+    answer.text = response.body;
+  }
   auto after = response.header("retry-after");
   int seconds = 0;
   auto [end, error] = std::from_chars(after.data(), after.data() + after.size(), seconds);
@@ -264,6 +267,10 @@ Task<Answer> Client::get_raw(std::string path) const {
   co_return co_await call(std::move(request), Repeat::kAlways);
 }
 
+Task<Answer> Client::log(std::string ns, std::string pod) const {
+  co_return co_await get_raw(kPods.path(ns, pod) + "/log?limitBytes=1048576");
+}
+
 Task<Answer> Client::get(const Resource& resource, std::string ns, std::string name) const {
   co_return co_await get_raw(resource.path(ns, name));
 }
@@ -280,13 +287,25 @@ Task<Answer> Client::create(const Resource& resource, std::string ns, Json objec
   co_return co_await call(std::move(request), Repeat::kOnlyIfUnsent);
 }
 
+http::Request Client::make_patch(const std::string& path, PatchType type, const Json& patch) const {
+  auto request = make_write("PATCH", path + write_query());
+  request.headers.back() = fmt::format("Content-Type: {}", content_type(type));
+  request.body = patch.dump();
+  return request;
+}
+
+// Merge patches set values, so sending one twice is sending it once; a JSON patch need not be.
 Task<Answer> Client::patch(const Resource& resource, std::string ns, std::string name,
                            PatchType type, Json patch, bool metadata_only) const {
-  auto request = make_write("PATCH", resource.path(ns, name) + write_query());
-  request.headers.back() = fmt::format("Content-Type: {}", content_type(type));
+  auto request = make_patch(resource.path(ns, name), type, patch);
   if (metadata_only) request.headers[0] = accept_metadata("PartialObjectMetadata");
-  request.body = patch.dump();
-  // Merge patches set values, so sending one twice is sending it once; a JSON patch need not be.
+  auto repeat = type == PatchType::kJson ? Repeat::kOnlyIfUnsent : Repeat::kAlways;
+  co_return co_await call(std::move(request), repeat);
+}
+
+Task<Answer> Client::patch_status(const Resource& resource, std::string ns, std::string name,
+                                  PatchType type, Json patch) const {
+  auto request = make_patch(resource.path(ns, name) + "/status", type, patch);
   auto repeat = type == PatchType::kJson ? Repeat::kOnlyIfUnsent : Repeat::kAlways;
   co_return co_await call(std::move(request), repeat);
 }

@@ -80,12 +80,17 @@ class Client {
   /// said to be idempotent (a merge patch that sets plain values is).
   Task<Answer> patch(const Resource& resource, std::string ns, std::string name, PatchType type,
                      Json patch, bool metadata_only = false) const;
+  /// The subresource status.
+  Task<Answer> patch_status(const Resource& resource, std::string ns, std::string name,
+                            PatchType type, Json patch) const;
   Task<Answer> remove(const Resource& resource, std::string ns, std::string name,
                       DeleteOptions options) const;
   /// policy/v1 Eviction. A 429 comes back as it is: it says that a budget blocks.
   Task<Answer> evict(std::string ns, std::string pod, DeleteOptions options) const;
   /// After a 401: true when asking again with new credentials may help.
   bool refresh_credentials() const;
+  /// What a pod's only container has printed, in Answer::text; a mebibyte at the most.
+  Task<Answer> log(std::string ns, std::string pod) const;
   /// Any other path, for reading.
   Task<Answer> get_raw(std::string path) const;
 
@@ -107,6 +112,7 @@ class Client {
 
   http::Request make_request(std::string method, std::string path) const;
   http::Request make_write(std::string method, std::string path) const;
+  http::Request make_patch(const std::string& path, PatchType type, const Json& patch) const;
   void add_identity(http::Request& request) const;
   Task<Answer> call(http::Request request, Repeat repeat, bool retry_429 = true) const;
   Task<http::Response> send_logged(http::Request request) const;

@@ -21,10 +21,15 @@ namespace {
 Mode mode_from(const cli::Context& context) {
   const auto& flags = context.flags();
   bool check = flags.flag("check"), links = flags.flag("links-only"),
-       wait = flags.flag("wait-conf");
-  if (int{check} + int{links} + int{wait} > 1) {
-    throw wrong_usage("--check, --links-only and --wait-conf exclude each other");
+       wait = flags.flag("wait-conf"), restore = flags.flag("restore");
+  if (int{check} + int{links} + int{wait} + int{restore} > 1) {
+    throw wrong_usage("--check, --links-only, --wait-conf and --restore exclude each other");
   }
+  bool chooses = flags.given("only") || flags.given("skip");
+  if (chooses && (links || wait || restore)) {
+    throw wrong_usage("--only and --skip are for cleaning and for --check");
+  }
+  if (restore) return Mode::kRestore;
   if (check) return Mode::kCheck;
   if (wait) return Mode::kWaitConf;
   return links ? Mode::kLinksOnly : Mode::kClean;
@@ -37,6 +42,7 @@ struct Cluster {
   cni::FlannelNetwork network;
   std::set<std::string> flannel_uids;  ///< of flannel's DaemonSets
   std::set<std::string> cilium_uids;   ///< of Cilium's, if its agents write their CNI conf
+  std::vector<cni::CniDaemonSet> daemonsets;
 };
 
 Task<Json> read_cilium_config(kube::Client client, std::string ns) {
@@ -67,9 +73,9 @@ Task<Cluster> read_cluster(cli::Context& context) {
   cluster.network = co_await cni::find_flannel_network(client);
   cni::add_vnis(cluster.network, cluster.nodes);
   cni::NamedDaemonSets named = cli::named_daemonsets(context);
-  auto daemonsets = co_await cni::find_cni_daemonsets(client, named);
+  cluster.daemonsets = co_await cni::find_cni_daemonsets(client, named);
   bool own_pool = false;
-  for (const auto& daemonset : daemonsets) {
+  for (const auto& daemonset : cluster.daemonsets) {
     if (daemonset.cni == cni::Cni::kFlannel) {
       cluster.flannel_uids.insert(kube::uid_of(daemonset.object));
       continue;
@@ -93,6 +99,13 @@ Task<Cluster> read_cluster(cli::Context& context) {
 
 bool is_flannel_pod(const Cluster& cluster, const Json& pod) {
   return cluster.flannel_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
+}
+
+bool flannel_runs(const Cluster& cluster, const std::string& node) {
+  auto here = cluster.pods.find(node);
+  return here != cluster.pods.end() &&
+         std::any_of(here->second.begin(), here->second.end(),
+                     [&](const Json& pod) { return is_flannel_pod(cluster, pod); });
 }
 
 // Trap 18 and 14: what still runs on flannel loses its network, and what may still come would be
@@ -129,6 +142,42 @@ unsigned pods_left(const Cluster& cluster, const std::string& node) {
       [&](const Json& pod) { return cni::has_flannel_address(pod, cluster.network); }));
 }
 
+// The agent's own, or flannel's: what a node that has run them need not pull.
+std::vector<std::string> known_images(const Cluster& cluster) {
+  std::vector<std::string> images;
+  for (auto cni : {cni::Cni::kCilium, cni::Cni::kFlannel}) {
+    for (const auto& daemonset : cluster.daemonsets) {
+      if (daemonset.cni != cni) continue;
+      images.push_back(kube::text_at(daemonset.object, "/spec/template/spec/containers/0/image"));
+    }
+  }
+  return images;
+}
+
+// flannel's namespace lets privileged pods in, and may know how to pull; kube-system is the next
+// guess.
+cni::PodVisit pod_on(const cli::Context& context, const Cluster& cluster, const Json& node) {
+  cni::PodVisit pod;
+  pod.node = kube::name_of(node);
+  pod.image = context.flags().text("image");
+  if (pod.image.empty()) pod.image = cni::image_on(node, known_images(cluster));
+  if (pod.image.empty()) {
+    throw wrong_usage(
+        "--via pod needs --image: an image with sh and nsenter (there is no DaemonSet of flannel "
+        "or Cilium whose image could be used)");
+  }
+  pod.ns = context.flags().text("namespace");
+  for (const auto& daemonset : cluster.daemonsets) {
+    const auto& secrets = kube::at(daemonset.object, "/spec/template/spec/imagePullSecrets");
+    if (pod.ns.empty()) pod.ns = kube::namespace_of(daemonset.object);
+    if (pod.ns == kube::namespace_of(daemonset.object) && !secrets.is_null()) {
+      pod.pull_secrets = secrets;
+    }
+  }
+  if (pod.ns.empty()) pod.ns = "kube-system";
+  return pod;
+}
+
 CleanupRequest request_for(const cli::Context& context, const Cluster& cluster, const Json& node) {
   CleanupRequest request;
   request.mode = mode_from(context);
@@ -136,13 +185,29 @@ CleanupRequest request_for(const cli::Context& context, const Cluster& cluster, 
   for (long vni : cluster.network.vnis) request.vnis.push_back(static_cast<std::uint32_t>(vni));
   for (const auto& range : cluster.network.ranges) request.networks.push_back(range.text());
   request.pods_left = pods_left(cluster, kube::name_of(node));
+  request.kinds = chosen_kinds(context).scripts;
   request.wait = std::chrono::seconds(10);
   return request;
 }
 
 }  // namespace
 
+Via via_from(const cli::Context& context) {
+  auto way = context.flags().text("via");
+  if (way != "ssh" && way != "pod") {
+    throw wrong_usage(fmt::format("--via is ssh or pod, not \"{}\"", printable(way)));
+  }
+  if (way == "ssh" && context.flags().given("image")) throw wrong_usage("--image is for --via pod");
+  if (way == "pod" && context.dry_run() != cli::DryRun::kNone) {
+    throw wrong_usage(
+        "--dry-run has no pod made, so --via pod could not look at a node; --check looks and "
+        "changes nothing there");
+  }
+  return way == "ssh" ? Via::kSsh : Via::kPod;
+}
+
 Task<std::vector<Visit>> plan_visits(cli::Context& context) {
+  auto via = via_from(context);
   auto cluster = co_await read_cluster(context);
   auto mode = mode_from(context);
   bool changes = mode == Mode::kClean || mode == Mode::kLinksOnly;
@@ -160,8 +225,14 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context) {
     auto name = kube::name_of(node);
     auto reason = changes && !context.flags().flag("force") ? reason_against(cluster, node) : "";
     if (!reason.empty()) reasons.push_back(fmt::format("node/{}: {}", name, reason));
-    auto target = ssh_target(context, node);
-    visits.push_back({name, target, request_for(context, cluster, node)});
+    Visit visit;
+    visit.node = name;
+    visit.request = request_for(context, cluster, node);
+    if (via == Via::kSsh) visit.target = ssh_target(context, node);
+    if (via == Via::kPod) visit.pod = pod_on(context, cluster, node);
+    visit.flannel_runs = flannel_runs(cluster, name);
+    visit.object = node;
+    visits.push_back(std::move(visit));
   }
   if (!reasons.empty()) {
     throw refused(

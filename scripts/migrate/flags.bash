@@ -10,7 +10,7 @@ CONNECTION=() SSH=() DAEMONSETS=()   # flags that are passed on
 readonly CONNECTION_VALUES=' kubeconfig context cluster user as as-group as-uid as-user-extra token
  server certificate-authority client-certificate client-key tls-server-name request-timeout cache-dir '
 readonly CONNECTION_SWITCHES=' insecure-skip-tls-verify disable-compression '
-readonly SSH_VALUES=' ssh-user ssh-port ssh-key ssh-known-hosts ssh-timeout address-type host-map parallel '
+readonly SSH_VALUES=' ssh-user ssh-port ssh-key ssh-known-hosts ssh-timeout ssh-option address-type host-map parallel via image '
 readonly SSH_SWITCHES=' ssh-accept-new '
 readonly OWN_VALUES=' cilium cilium-final mode key first timeout recreate-services flannel-daemonset cilium-daemonset '
 readonly OWN_SWITCHES=' yes dry-run delete-emptydir-data accept-outage accept-webhook-outage purge with-kube-proxy '

@@ -59,8 +59,8 @@ Passed on to every command: kubectl's connection flags (--kubeconfig, --context,
 --as, --as-group, --as-uid, --as-user-extra, --token, -s/--server, --certificate-authority,
 --client-certificate, --client-key, --insecure-skip-tls-verify, --tls-server-name,
 --request-timeout, --disable-compression, --cache-dir), and to `cleanup`, which logs into the nodes:
---ssh-user, --ssh-port, --ssh-key, --ssh-known-hosts, --ssh-accept-new, --ssh-timeout,
---address-type, --host-map, --parallel.
+--ssh-user, --ssh-port, --ssh-key, --ssh-known-hosts, --ssh-accept-new, --ssh-timeout, --ssh-option,
+--address-type, --host-map, --parallel, --via, --image.
 Each long flag can be given by environment instead: KUBECTL_CNI_SSH_KEY for --ssh-key.
 
 Exit codes: 0 done and proved, 1 failed, 2 wrong usage, 3 timed out or blocked, 4 refused for

@@ -130,7 +130,7 @@ networks=(net=10.244.0.0/16 net=2001:db8:42::/56)
 # The script as the library puts it together, by the shell in $SHELL_UNDER_TEST.
 script() {
   local part
-  for part in report links firewall routes files main; do
+  for part in report links firewall hostport routes files main; do
     cat "$REPO/common/cni/remote/$part.sh"
   done
 }

@@ -225,7 +225,7 @@ TEST_CASE("replacements: owners of pods that are replaced one by one") {
 
 TEST_CASE("live lines: drawn at the bottom of a terminal, and taken away before anything else") {
   std::ostringstream screen;
-  cli::LiveLines live(screen, 20);
+  cli::LiveLines live(screen, 20, 10);
   live.set("w1", "node/w1 waits for a pod with a long name");
   CHECK(screen.str() == "node/w1 waits for a\n");
   live.hide();
@@ -234,7 +234,7 @@ TEST_CASE("live lines: drawn at the bottom of a terminal, and taken away before 
   live.drop("w1");
   CHECK(live.empty());
   std::ostringstream file;
-  cli::LiveLines none(file, 0);
+  cli::LiveLines none(file, 0, 10);
   none.set("w1", "text");
   none.show();
   CHECK(file.str().empty());

@@ -1,6 +1,8 @@
 #include "common/cni/residue.h"
 
 #include "common/base/error.h"
+#include "common/cni/flannel_marks.h"
+#include "common/cni/pod_visit.h"
 #include "tests/unit/catch.h"
 
 using namespace kcni;
@@ -88,4 +90,58 @@ TEST_CASE("residue: the script does nothing before its last line") {
   CHECK(script.starts_with("#!/bin/sh\n"));
   CHECK(script.ends_with("\nmain \"$@\" </dev/null\n"));
   CHECK(script.find("save") == std::string::npos);  // no table is ever saved and restored
+}
+
+TEST_CASE("residue: how far the script is") {
+  auto step = cni::parse_step("step\t3\t11\tlink");
+  REQUIRE(step);
+  CHECK(step->number == 3);
+  CHECK(step->of == 11);
+  CHECK(step->kind == "link");
+  for (const char* line : {"", "step", "step\t3", "step\tx\t11\tlink", "found\tlink\tcni0\t"}) {
+    CAPTURE(line);
+    CHECK_FALSE(cni::parse_step(line));
+  }
+}
+
+TEST_CASE("residue: what flannel wrote on the Node, and nothing of others") {
+  auto node = kube::Json::parse(R"({"metadata":{"name":"w1","annotations":{
+    "flannel.alpha.coreos.com/backend-type":"vxlan","flannel.alpha.coreos.communism/x":"1","mine/a":"b"}},
+    "status":{"conditions":[{"type":"Ready","reason":"KubeletReady"},
+      {"type":"NetworkUnavailable","reason":"FlannelIsUp"}]}})");
+  auto marks = cni::flannel_marks(node);
+  REQUIRE(marks.size() == 2);
+  CHECK(marks[0] == Residue{"mark", "annotation flannel.alpha.coreos.com/backend-type", ""});
+  CHECK(marks[1] == Residue{"mark", "condition NetworkUnavailable (FlannelIsUp)", ""});
+  auto commands = cni::commands_to_remove_marks(node);
+  REQUIRE(commands.size() == 2);
+  CHECK(commands[0] == "kubectl annotate node/w1 flannel.alpha.coreos.com/backend-type-");
+  node["status"]["conditions"][1]["reason"] = "CiliumIsUp";
+  CHECK(cni::flannel_marks(node).size() == 1);
+  CHECK(cni::flannel_marks(kube::Json::object()).empty());
+}
+
+TEST_CASE("residue: the pod that visits a node") {
+  cni::PodVisit where{.node = "w1", .ns = "kube-system", .image = "tools:1"};
+  auto job = cni::cleanup_job(where, {.mode = Mode::kCheck, .networks = {"10.244.0.0/16"}});
+  const auto& pod = kube::at(job, "/spec/template/spec");
+  CHECK(kube::text_at(pod, "/nodeName") == "w1");
+  CHECK(kube::flag_at(pod, "/hostNetwork"));
+  CHECK(kube::flag_at(pod, "/containers/0/securityContext/privileged"));
+  CHECK(kube::text_at(pod, "/tolerations/0/operator") == "Exists");
+  CHECK(kube::text_at(pod, "/containers/0/command/4") == "check");
+  CHECK(kube::text_at(pod, "/containers/0/command/5") == "net=10.244.0.0/16");
+  CHECK(kube::number_at(job, "/spec/backoffLimit", -1) == 0);
+  CHECK(kube::number_at(job, "/spec/ttlSecondsAfterFinished") > 0);
+  CHECK(kube::number_at(job, "/spec/activeDeadlineSeconds") > 0);
+  // The API server makes one dollar of two in a variable's value.
+  CHECK(cni::residue_script().find("$$") == std::string::npos);
+  CHECK(cni::residue_script().size() < 100'000);  // a variable may have 128 KiB
+}
+
+TEST_CASE("residue: an image that the node has already") {
+  auto node = kube::Json::parse(R"({"status":{"images":[{"names":["a:1","b:2"]}]}})");
+  CHECK(cni::image_on(node, {"c:3", "b:2"}) == "b:2");
+  CHECK(cni::image_on(node, {"c:3"}) == "c:3");
+  CHECK(cni::image_on(node, {}).empty());
 }

@@ -31,15 +31,35 @@ find_conf() {
 
 same_text() { [ -f "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
 
-# A name in the folder for FILE that overwrites nothing but an equal copy.
-aside_name() {
-  target=$aside_dir/${1##*/}
-  number=0
-  while [ -e "$target" ] && ! same_text "$1" "$target"; do
-    number=$((number + 1))
-    target=$aside_dir/${1##*/}.$number
+# copies_of NAME: of those set aside, the earliest first: NAME, NAME.1, NAME.2 ...
+copies_of() {
+  if [ -e "$aside_dir/$1" ]; then printf '%s\n' "$aside_dir/$1"; fi
+  number_of_last "$1" | while read -r last_number; do
+    copy_number=1
+    while [ "$copy_number" -le "$last_number" ]; do
+      if [ -e "$aside_dir/$1.$copy_number" ]; then printf '%s\n' "$aside_dir/$1.$copy_number"; fi
+      copy_number=$((copy_number + 1))
+    done
   done
-  printf '%s\n' "$target"
+}
+
+number_of_last() { # NAME
+  set +f
+  for copy in "$aside_dir/$1".[0-9]*; do
+    case ${copy##*.} in *[!0-9]*) ;; *) [ ! -e "$copy" ] || echo "${copy##*.}" ;; esac
+  done | sort -n | tail -n 1
+}
+
+# A name in the folder for FILE that overwrites nothing: the last copy's, if that is equal, for the
+# last one is what was at work; else a new one.
+aside_name() {
+  last=$(copies_of "${1##*/}" | tail -n 1)
+  if [ -z "$last" ] || same_text "$1" "$last"; then
+    printf '%s\n' "${last:-$aside_dir/${1##*/}}"
+  else
+    last_number=$(number_of_last "${1##*/}")
+    printf '%s\n' "$aside_dir/${1##*/}.$((${last_number:-0} + 1))"
+  fi
 }
 
 # The folder may be on another file system: the original goes only when the copy is whole.
@@ -52,12 +72,19 @@ remove_conf() {
     step rm -f "$1"
 }
 
-find_env() { if [ -e /run/flannel/subnet.env ]; then echo /run/flannel/subnet.env; fi; }
+# The folder is flannel's too, and an empty one is what a cleanup that was cut off has left.
+find_env() {
+  if [ -e /run/flannel/subnet.env ]; then
+    echo /run/flannel/subnet.env
+  elif [ -d /run/flannel ] && [ -z "$(ls -A /run/flannel)" ]; then
+    echo /run/flannel
+  fi
+}
 
 remove_env() {
-  step rm -f "$1" || return 1
-  rmdir /run/flannel 2>/dev/null
-  return 0
+  case $(ls -A /run/flannel) in subnet.env | '') others= ;; *) others=yes ;; esac
+  if [ -e /run/flannel/subnet.env ]; then step rm -f /run/flannel/subnet.env || return 1; fi
+  [ -n "$others" ] || step rmdir /run/flannel
 }
 
 # One sandbox a file; containers that died uncleanly leave theirs behind for ever.
@@ -75,3 +102,70 @@ remove_state() { step rm -rf "$1"; }
 
 # Taking these from a living sandbox would make its teardown fail and its pod hang Terminating.
 say_kept() { say kept "$1" "$2" "pods with a flannel address left here: $pods_left"; }
+
+# What was set aside goes back under its own name. Of several copies the last one was at work; the
+# others, and what would overwrite a file that is there now, stay where they are.
+restore_conf() { # NAME
+  latest=$(copies_of "$1" | tail -n 1)
+  if same_text "$latest" "$conf_dir/$1"; then
+    put_older_away "$1" && step rm -f "$latest"
+  elif [ -e "$conf_dir/$1" ]; then
+    fail conf "$conf_dir/$1" "is there with other content: not overwritten by $latest"
+  else
+    complaint=
+    if put_older_away "$1" && put_back "$latest" "$conf_dir/$1"; then
+      [ -n "$dry_run" ] || say removed conf "$1"
+    else
+      fail conf "$1" "${complaint:-cannot be restored}"
+    fi
+  fi
+}
+
+# First, so that none of them is taken for the last one when this is cut off.
+put_older_away() { # NAME
+  older=$(copies_of "$1" | sed '$d')
+  [ -n "$older" ] || return 0
+  step mkdir -p "$aside_dir/older" || return 1
+  older_ifs=$IFS
+  IFS=$NL
+  for copy in $older; do
+    IFS=$older_ifs
+    place=$aside_dir/older/$1
+    number=0
+    while [ -e "$place" ]; do
+      number=$((number + 1))
+      place=$aside_dir/older/$1.$number
+    done
+    step mv "$copy" "$place" || return 1
+    say kept conf "$place" 'an earlier copy, not restored'
+  done
+  IFS=$older_ifs
+}
+
+# A runtime that watches the folder sees it whole or not at all.
+put_back() { # FROM TO
+  step mkdir -p "$conf_dir" &&
+    step cp "$1" "$conf_dir/.kubectl-cni-new" &&
+    step chmod 600 "$conf_dir/.kubectl-cni-new" &&
+    step mv -f "$conf_dir/.kubectl-cni-new" "$2" &&
+    step rm -f "$1"
+}
+
+# NAME of each NAME.N.
+names_aside() {
+  set +f
+  for aside in "$aside_dir"/*; do
+    if [ -f "$aside" ]; then printf '%s\n' "${aside##*/}" | sed 's/\.[0-9][0-9]*$//'; fi
+  done | sort -u
+}
+
+restore() {
+  names=$(names_aside)
+  restore_ifs=$IFS
+  IFS=$NL
+  for name in $names; do
+    IFS=$restore_ifs
+    restore_conf "$name"
+  done
+  IFS=$restore_ifs
+}

@@ -69,9 +69,25 @@ say_unreadable() {
   fail firewall "${2%% *} ${rest%% *}" "${rest#* }"
 }
 
-# xargs takes the quotes that -S printed apart; no shell sees the rule.
+# rule_words SPEC: for xargs, which takes the quotes that -S printed apart; no shell sees the rule. But
+# within quotes it knows no backslash, which -S puts before quotes and backslashes.
+rule_words() {
+  mark=$(printf '\001')
+  printf '%s\n' "$1" |
+    sed -e "s/\\\\\\\\/$mark/g" -e "s/\\\\'/'/g" -e "s/\\\\\"/\"'\"'\"/g" -e "s/$mark/\\\\/g"
+}
+
 delete_rule() { # TOOL TABLE SPEC
-  printf '%s\n' "$3" | xargs "$1" -w 30 -t "$2"
+  rule_words "$3" | xargs "$1" -w 30 -t "$2"
+}
+
+say_rule() { # TOOL TABLE SPEC
+  set -- "$1" "$2" "$(rule_words "$3" | xargs -n 1 printf '%s\n')"
+  say_ifs=$IFS
+  IFS=$NL
+  # shellcheck disable=SC2086 # one word a line
+  say would "$(IFS=$say_ifs && quoted "$1" -w 30 -t "$2") $(quoted $3)"
+  IFS=$say_ifs
 }
 
 remove_rule() {
@@ -80,7 +96,7 @@ remove_rule() {
   rule_table=${rule_rest%% *}
   rule_spec=-D${rule_rest#"$rule_table" -A}
   if [ -n "$dry_run" ]; then
-    say would "$rule_tool -w 30 -t $rule_table $rule_spec"
+    say_rule "$rule_tool" "$rule_table" "$rule_spec"
   else
     step delete_rule "$rule_tool" "$rule_table" "$rule_spec"
   fi

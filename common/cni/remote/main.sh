@@ -7,9 +7,19 @@ nets=
 pods_left=unknown
 wait_seconds=0
 wanted=
+kinds=
 link_list=expected_links
 
-all_kinds='env conf veth link rule chain nft route state'
+# The order: first what would plug in another pod (without subnet.env flannel's plugin only fails),
+# then links, the veths before the bridge that tells whose they are; each jump before its chain. The
+# plugin's state comes last: while it is there, a teardown still succeeds, and it tells whose host
+# ports are. Cut off anywhere, the next run finds the rest.
+all_kinds='env conf veth link rule chain nft hostport route conntrack state'
+
+# What a living sandbox needs for its teardown.
+is_for_sandboxes() { case $1 in conf | veth | hostport | state) ;; *) return 1 ;; esac; }
+
+wants() { case " ${kinds:-$all_kinds} " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 usage() {
   say failed argument "$1" 'not understood'
@@ -19,11 +29,12 @@ usage() {
 
 is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
 is_word() { case $1 in '' | *[!0-9A-Za-z.-]*) return 1 ;; esac; }
+is_kind() { case " $all_kinds " in *" $1 "*) is_word "$1" ;; *) return 1 ;; esac; }
 is_cidr() { case $1 in *[!0-9a-fA-F:./]* | /* | */) return 1 ;; *?/?*) ;; *) return 1 ;; esac; }
 
 parse() {
   mode=${1:-}
-  case $mode in check | clean | links-only | wait-conf) shift ;; *) usage "$mode" ;; esac
+  case $mode in check | clean | links-only | wait-conf | restore) shift ;; *) usage "$mode" ;; esac
   for arg; do
     value=${arg#*=}
     case $arg in
@@ -32,6 +43,7 @@ parse() {
       pods-left=*) is_number "$value" && pods_left=$value && continue ;;
       wait=*) is_number "$value" && wait_seconds=$value && continue ;;
       want=*) is_word "$value" && wanted=$value && continue ;;
+      kind=*) is_kind "$value" && kinds="$kinds $value" && continue ;;
       dry-run) dry_run=yes && continue ;;
     esac
     usage "$arg"
@@ -40,48 +52,72 @@ parse() {
 }
 
 say_oddities() {
-  for_each say_wrong wrong_link
-  for_each say_foreign foreign_link
-  for_each say_unreadable unreadable
-  for_each say_unclear unclear_route
-  say_blind
+  if wants link; then
+    for_each say_wrong wrong_link
+    for_each say_foreign foreign_link
+  fi
+  if wants rule; then
+    for_each say_unreadable unreadable
+    say_blind
+  fi
+  if wants route; then for_each say_unclear unclear_route; fi
 }
+
+# each_kind FUNCTION: FUNCTION KIND for those that are wanted, each said to be the next of so many.
+each_kind() {
+  of=0
+  for kind in $all_kinds; do if wants "$kind"; then of=$((of + 1)); fi; done
+  number=0
+  for kind in $all_kinds; do
+    wants "$kind" || continue
+    number=$((number + 1))
+    say step "$number" "$of" "$kind"
+    "$1" "$kind"
+  done
+}
+
+check_kind() { for_each say_found "$1"; }
+
+find_conntrack() { :; } # never residue, see flush_conntrack
 
 check() {
-  for kind in $all_kinds; do for_each say_found "$kind"; done
+  each_kind check_kind
   say_oddities
 }
 
-# The order: first what would plug in another pod (without subnet.env flannel's plugin only
-# fails), then links, the veths before the bridge that tells whose they are; each jump before its
-# chain. The plugin's state comes last: while it is there, a teardown still succeeds. Cut off
-# anywhere, the next run finds the rest.
-clean() {
-  kinds='link rule chain nft route'
-  keep=say_kept
-  if [ "$pods_left" = 0 ]; then
-    kinds="veth $kinds"
-    keep=remove
+clean_kind() {
+  if [ "$1" = conntrack ]; then
+    flush_conntrack
+  elif is_for_sandboxes "$1" && [ "$pods_left" != 0 ]; then
+    case $1 in conf | state) for_each say_kept "$1" ;; esac
+  elif [ "$1" = state ] && is_still_needed; then
+    for_each say_needed state
+  else
+    for_each remove "$1"
+    if [ "$1" = hostport ]; then drop_hostport_tops; fi
   fi
-  for_each remove env
-  for_each "$keep" conf
-  for kind in $kinds; do for_each remove "$kind"; done
-  flush_conntrack
-  for_each "$keep" state
-  [ "$keep" = remove ] && kinds="conf $kinds state"
-  look_again "env $kinds"
-  say_oddities
 }
 
-look_again() {
-  [ -z "$dry_run" ] || return 0
-  for kind in $1; do for_each say_left "$kind"; done
+# The state tells which host ports in nft are flannel's.
+is_still_needed() { ! wants hostport && has nft && [ -n "$(hostport_rules ip)$(hostport_rules ip6)" ]; }
+say_needed() { say kept "$1" "$2" 'tells whose the host ports are, which were left alone'; }
+
+look_again_for() {
+  if is_for_sandboxes "$1" && [ "$pods_left" != 0 ]; then return; fi
+  if [ "$1" = state ] && is_still_needed; then return; fi
+  for_each say_left "$1"
+}
+
+clean() {
+  each_kind clean_kind
+  if [ -z "$dry_run" ]; then each_kind look_again_for; fi
+  say_oddities
 }
 
 links_only() {
   link_list=idea_links
   for_each remove link
-  look_again link
+  if [ -z "$dry_run" ]; then for_each say_left link; fi
   for_each say_wrong wrong_link
 }
 
@@ -119,13 +155,14 @@ main() {
   parse "$@"
   if [ "$(id -u)" != 0 ]; then
     fail node root "runs as $(id -un), not as root"
-  elif [ "$mode" != wait-conf ] && ! has ip; then
+  elif [ "$mode" != wait-conf ] && [ "$mode" != restore ] && ! has ip; then
     fail node ip 'there is no ip command'
   else
     case $mode in
       check) check ;;
       clean) clean ;;
       links-only) links_only ;;
+      restore) restore ;;
       wait-conf) wait_conf ;;
     esac
   fi

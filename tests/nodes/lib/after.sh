@@ -63,3 +63,19 @@ check_policy() {
   done
   kubectl delete -f "$here/manifests/policy.yaml" >/dev/null
 }
+
+# Where nobody can log in, cleanup visits a node by a pod, which sees what ssh would have seen.
+check_visit_by_pod() { # NODE
+  local said code=0
+  on_node "$1" sh -c 'ip link add cni0 type bridge; mkdir -p /run/flannel; echo x >/run/flannel/subnet.env; iptables -t nat -N FLANNEL-POSTRTG'
+  said=$(in_world kubectl-cni-cleanup "$1" --check --via pod --timeout 2m 2>&1) || code=$?
+  if ((code != 1)) || [[ $said != *"link cni0"*FLANNEL-POSTRTG* ]]; then echo "a pod on node $1 does not find what was left there: $said"; fi
+  code=0
+  said=$(in_world kubectl-cni-cleanup "$1" --via pod --timeout 2m 2>&1) || code=$?
+  if ((code != 0)) || [[ $said != *"node/$1 cleaned (cni0"* ]]; then echo "a pod on node $1 does not remove what was left there: $said"; fi
+  if on_node "$1" sh -c 'ip link show cni0 || test -e /run/flannel || iptables -t nat -S FLANNEL-POSTRTG' >/dev/null 2>&1; then
+    echo "what a pod removed on node $1 is still there"
+  fi
+  said=$(kubectl get jobs -A -l app.kubernetes.io/component=cleanup -o name)
+  [[ -z $said ]] || echo "a cleanup by pod has left $said"
+}
