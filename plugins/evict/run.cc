@@ -69,8 +69,17 @@ class Run {
     if (!options_.recycle) {
       for (auto& target : targets_) co_await cordon_or_report(target);
     }
-    if (options_.wait_for_cni_gone) co_await wait_for_cni_gone();
-    if (options_.surge) co_await surge(std::move(plans));
+    std::exception_ptr trouble;
+    try {
+      if (options_.wait_for_cni_gone) co_await wait_for_cni_gone();
+      if (options_.surge) co_await surge(std::move(plans));
+    } catch (const Error&) {
+      trouble = std::current_exception();
+    }
+    if (trouble) {
+      co_await tell_left();
+      std::rethrow_exception(trouble);
+    }
     plans = {};  // each visit looks for itself, and many pods are much memory
     std::function<Task<>(std::size_t)> make = [this](std::size_t i) { return visit(targets_[i]); };
     co_await at_most(options_.nodes_in_parallel, targets_.size(), make);
@@ -170,6 +179,32 @@ class Run {
     };
     co_await cni::wait_for_cni_pods(client_.until(context_.deadline()), flannel_, std::move(nodes),
                                     std::move(progress));
+  }
+
+  // For who gave up before the first node's turn.
+  Task<> tell_left() {
+    if (context_.dry_run() != cli::DryRun::kNone) co_return;
+    client_ = client_.shielded().instead_until(Deadline::after(Milliseconds(5000)));
+    std::vector<PodPlan> plans;
+    try {
+      plans = co_await read_plans();
+    } catch (const Error&) {
+      co_return;  // what went wrong before matters more
+    }
+    for (auto& target : targets_) {
+      if (target.given_up) continue;
+      std::vector<std::string> left;
+      for (const auto& plan : plans) {
+        bool goes = plan.fate != cni::PodFate::kLeave && cni::node_of(plan.pod) == target.name();
+        if (goes) left.push_back(kube::key_of(plan.pod));
+      }
+      if (left.empty()) continue;
+      bool stays = target.cordoned_by_us && !options_.uncordon_on_failure;
+      context_.note(fmt::format("node/{}{}: {} left: {}", target.name(),
+                                stays ? " stays cordoned" : "", count_of(left.size(), "pod"),
+                                some_of(left)));
+      target.told |= stays;
+    }
   }
 
   Task<std::vector<PodPlan>> plan_pods(std::string field_selector) {

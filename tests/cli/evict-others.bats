@@ -98,6 +98,22 @@ backups() { kubectl get secrets -A -l kubectl-cni/backup=true -o name; }
   [ "$(kubectl -n others get pod next -o jsonpath='{.metadata.uid}')" = "$uid" ]
 }
 
+@test "Ctrl-C while a surge waits: the pods that are left are said" {
+  kubectl -n others create deployment still --image none --replicas 1 >/dev/null
+  kubectl -n others rollout status deployment/still --timeout 30s >/dev/null
+  node=$(kubectl -n others get pods -l app=still -o jsonpath='{.items[0].spec.nodeName}')
+  # Its next pod could go nowhere else.
+  kubectl -n others patch deployment still --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"kubernetes.io/hostname":"'"$node"'"}}}}}' >/dev/null
+  kubectl -n others rollout status deployment/still --timeout 30s >/dev/null
+  begin_evict "$node" --surge --pod-selector app=still
+  says 'waiting:'
+  kill -INT "$command"
+  ends_with 130
+  contains "$errors" "node/$node stays cordoned: 1 pod left: others/still-"
+  kubectl -n others delete deployment still >/dev/null
+  kubectl uncordon "$node"
+}
+
 @test "Ctrl-C while a bare pod is on its way: it is said, and the pod is back" {
   bare_pod going example.com/hold
   begin_evict "$node" --recreate-bare-pods --pod-selector app=going
