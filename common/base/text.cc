@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 namespace kcni {
 
 std::string printable(std::string_view text) {
@@ -43,6 +46,13 @@ std::string trim(std::string_view text) {
   auto first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return "";
   return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
 }
 
 std::string some_of(const std::vector<std::string>& names, std::size_t most) {

@@ -20,6 +20,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 /// Without white space at both ends.
 std::string trim(std::string_view text);
 
+/// ASCII letters in lower case.
+std::string lower(std::string_view text);
+
 /// "a, b, c and 4 more": never a screenful in one line.
 std::string some_of(const std::vector<std::string>& names, std::size_t most = 5);
 

@@ -67,16 +67,13 @@ void LiveLines::hide() {
 void LiveLines::show() {
   if (drawn_ > 0 || lines_.empty()) return;
   // More than the screen holds could not be taken off it again. The last line sums up.
-  std::size_t most = std::max<std::size_t>(rows_, 3), left_out = 0;
-  if (lines_.size() > most) left_out = lines_.size() - (most - 1);
-  std::size_t number = 0;
-  for (const auto& [id, line] : lines_) {
-    ++number;
-    if (left_out > 0 && number > most - 2 && number < lines_.size()) continue;
-    if (left_out > 0 && number == lines_.size()) out_ << "and " << left_out << " more\n";
-    out_ << line << "\n";
-  }
-  out_ << std::flush;
+  auto most = std::max<std::size_t>(rows_, 3);
+  auto before_last = lines_.size() - 1;
+  auto first = lines_.size() > most ? most - 2 : before_last;
+  auto line = lines_.begin();
+  for (std::size_t i = 0; i < first; ++i, ++line) out_ << line->second << "\n";
+  if (first < before_last) out_ << "and " << before_last - first << " more\n";
+  out_ << lines_.rbegin()->second << "\n" << std::flush;
   drawn_ = std::min(lines_.size(), most);
 }
 

@@ -122,11 +122,16 @@ Error embedded_flannel_error() {
       "NAMESPACE/NAME if there is one");
 }
 
-bool has_flannel_annotations(const Json& node) {
+std::vector<std::string> flannel_annotations(const Json& node) {
+  std::vector<std::string> keys;
   for (const auto& [key, value] : at(node, "/metadata/annotations").items()) {
-    if (key.starts_with("flannel.alpha.coreos.com/")) return true;
+    if (key.starts_with("flannel.alpha.coreos.com/")) keys.push_back(key);
   }
-  return false;
+  return keys;
+}
+
+bool has_flannel_annotations(const Json& node) {
+  return !flannel_annotations(node).empty();
 }
 
 }  // namespace kcni::cni

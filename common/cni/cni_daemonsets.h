@@ -50,7 +50,8 @@ bool owned_by(const kube::Json& pod, const std::string& uid);
 /// Error (kRefused) for a flannel that is part of another program (k3s): the nodes carry flannel's
 /// annotations, yet no DaemonSet runs it, so nothing here could take it off a node.
 Error embedded_flannel_error();
-/// flannel's own annotations stand on the Node.
+/// The keys of flannel's own annotations on the Node.
+std::vector<std::string> flannel_annotations(const kube::Json& node);
 bool has_flannel_annotations(const kube::Json& node);
 
 }  // namespace kcni::cni

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/cni/cni_daemonsets.h"
+
 namespace kcni::cni {
 
 using kube::at;
@@ -10,7 +12,6 @@ using kube::text_at;
 
 namespace {
 
-constexpr const char* kPrefix = "flannel.alpha.coreos.com/";
 constexpr const char* kCondition = "NetworkUnavailable";
 
 bool is_flannels(const Json& condition) {
@@ -40,8 +41,8 @@ Task<bool> remove_condition(kube::Client client, std::string node, std::string v
 
 std::vector<Residue> flannel_marks(const Json& node) {
   std::vector<Residue> marks;
-  for (const auto& [key, value] : at(node, "/metadata/annotations").items()) {
-    if (key.starts_with(kPrefix)) marks.push_back({"mark", "annotation " + key, ""});
+  for (const auto& key : flannel_annotations(node)) {
+    marks.push_back({"mark", "annotation " + key, ""});
   }
   for (const auto& condition : at(node, "/status/conditions")) {
     if (!is_flannels(condition)) continue;
@@ -54,9 +55,8 @@ std::vector<Residue> flannel_marks(const Json& node) {
 std::vector<std::string> commands_to_remove_marks(const Json& node) {
   std::vector<std::string> commands;
   auto name = kube::name_of(node);
-  for (const auto& [key, value] : at(node, "/metadata/annotations").items()) {
-    if (key.starts_with(kPrefix))
-      commands.push_back(fmt::format("kubectl annotate node/{} {}-", name, key));
+  for (const auto& key : flannel_annotations(node)) {
+    commands.push_back(fmt::format("kubectl annotate node/{} {}-", name, key));
   }
   for (const auto& condition : at(node, "/status/conditions")) {
     if (!is_flannels(condition)) continue;
@@ -77,9 +77,7 @@ Task<std::vector<Residue>> remove_flannel_marks(kube::Client client, std::string
     if (removed.empty()) removed = marks;
     if (marks.empty()) co_return removed;
     Json nulls = Json::object();
-    for (const auto& [key, value] : at(node, "/metadata/annotations").items()) {
-      if (key.starts_with(kPrefix)) nulls[key] = nullptr;
-    }
+    for (const auto& key : flannel_annotations(node)) nulls[key] = nullptr;
     if (!nulls.empty()) {
       co_await remove_annotations(client, name, std::move(nulls));
       continue;  // the Node has a new resourceVersion now

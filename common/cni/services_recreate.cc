@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 #include <vector>
 
@@ -33,12 +32,6 @@ constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
 // Tools that write once and do not come back by themselves.
 constexpr std::array<std::string_view, 6> kOnceOnly{"helm",      "tiller",   "kubectl",
                                                     "kustomize", "skaffold", "manual"};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // "Kind/name" or a mark's name; "" when nobody looks after the object.
 std::string owner_of(const Json& service) {

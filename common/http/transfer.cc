@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cctype>
+
+#include "common/base/text.h"
 
 namespace kcni::http {
 
@@ -198,9 +199,7 @@ void Transfer::split_lines() {
 void Transfer::accept_header(std::string line) {
   auto colon = line.find(':');
   if (colon == std::string::npos) return;
-  std::string name = line.substr(0, colon);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::string name = lower(line.substr(0, colon));
   auto first = line.find_first_not_of(" \t", colon + 1);
   auto last = line.find_last_not_of(" \t\r\n");
   if (first == std::string::npos || last < first) return;

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <utility>
+
+#include "common/base/text.h"
 
 namespace kcni::kube {
 
@@ -74,13 +74,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kShortNa
     {"pvc", "persistentvolumeclaims"},
     {"pv", "persistentvolumes"},
 }};
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 }  // namespace
 

@@ -12,35 +12,32 @@ namespace kcni::ssh {
 
 namespace {
 
-std::string take(char* text) {
-  std::string copy = text ? text : "";
-  ssh_string_free_char(text);
-  return copy;
+using Key = std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)>;
+
+// Null when there is none.
+Key server_key(ssh_session session) {
+  ssh_key key = nullptr;
+  if (ssh_get_server_publickey(session, &key) != SSH_OK) key = nullptr;
+  return {key, &ssh_key_free};
 }
 
 // "SHA256:...", as ssh and ssh-keygen show it.
 std::string fingerprint(ssh_session session) {
-  ssh_key key = nullptr;
-  if (ssh_get_server_publickey(session, &key) != SSH_OK) return "unknown";
-  std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> owner(key, &ssh_key_free);
+  auto key = server_key(session);
+  if (!key) return "unknown";
   unsigned char* hash = nullptr;
   std::size_t size = 0;
-  if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != 0) return "unknown";
+  if (ssh_get_publickey_hash(key.get(), SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != 0)
+    return "unknown";
   auto text = take(ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, size));
   ssh_clean_pubkey_hash(&hash);
   return text;
-}
-
-std::string option(ssh_session session, ssh_options_e which) {
-  char* value = nullptr;
-  return ssh_options_get(session, which, &value) == SSH_OK ? take(value) : "";
 }
 
 struct Place {
   std::string host, file;
   unsigned port = 22;
 
-  // As known_hosts has it.
   // For a command line; a leading ~/ is for the shell to expand.
   std::string quoted_file() const {
     if (file.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -50,13 +47,14 @@ struct Place {
     return file.starts_with("~/") ? "~/" + quote(file.substr(2)) : quote(file);
   }
 
+  // As known_hosts has it.
   std::string entry() const { return port == 22 ? host : fmt::format("'[{}]:{}'", host, port); }
 };
 
 Place place_of(ssh_session session) {
   Place place;
-  place.host = option(session, SSH_OPTIONS_HOST);
-  place.file = option(session, SSH_OPTIONS_KNOWNHOSTS);
+  place.host = option_of(session, SSH_OPTIONS_HOST);
+  place.file = option_of(session, SSH_OPTIONS_KNOWNHOSTS);
   if (place.file.empty()) place.file = "~/.ssh/known_hosts";
   ssh_options_get_port(session, &place.port);
   return place;
@@ -91,14 +89,12 @@ void write_down(ssh_session session, const std::string& whom) {
 // libssh knows no @revoked (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). Whatever host a line is about: a
 // revoked key is nobody's.
 void refuse_revoked(ssh_session session, const std::string& whom) {
-  ssh_key key = nullptr;
-  if (ssh_get_server_publickey(session, &key) != SSH_OK) return;
-  std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> owner(key, &ssh_key_free);
+  auto key = server_key(session);
   char* encoded = nullptr;
-  if (ssh_pki_export_pubkey_base64(key, &encoded) != SSH_OK) return;
+  if (!key || ssh_pki_export_pubkey_base64(key.get(), &encoded) != SSH_OK) return;
   auto text = take(encoded);
   for (auto which : {SSH_OPTIONS_KNOWNHOSTS, SSH_OPTIONS_GLOBAL_KNOWNHOSTS}) {
-    auto file = option(session, which);
+    auto file = option_of(session, which);
     std::ifstream lines(file);
     for (std::string line; std::getline(lines, line);) {
       if (!line.starts_with("@revoked") || line.find(text) == std::string::npos) continue;

@@ -11,6 +11,12 @@
 
 namespace kcni::ssh {
 
+/// A copy of a text that libssh has allocated, which is freed; "" for null.
+std::string take(char* text);
+
+/// "" when the option is not set.
+std::string option_of(ssh_session session, ssh_options_e which);
+
 /// libssh's words for what went wrong, as one line.
 std::string last_error(ssh_session session);
 

@@ -80,10 +80,7 @@ class Login {
   }
 
   Error denied() const {
-    char* user = nullptr;
-    ssh_options_get(session_, SSH_OPTIONS_USER, &user);
-    std::string name = user ? user : "?";
-    ssh_string_free_char(user);
+    auto name = option_of(session_, SSH_OPTIONS_USER);
     auto hint = hint_.empty() ? "; give its --ssh-key, or another --ssh-user" : hint_;
     return failed(
         fmt::format("{}: permission denied for user {} ({}){}", whom_, name, methods(), hint));
@@ -141,9 +138,7 @@ class Login {
     if (ssh_userauth_publickey_auto_get_current_identity(session_, &file) != SSH_OK || !file) {
       return kUsualKey;
     }
-    std::string name = file;
-    ssh_string_free_char(file);
-    return name;
+    return take(file);
   }
 
   // A certificate beside it comes along, as with ssh -i.

@@ -30,6 +30,9 @@ struct Target {
   std::optional<std::uint16_t> port;  ///< beats Options::port (from --host-map)
 };
 
+/// Throws Error (kUsage) that says in `what` no port is.
+std::uint16_t parse_port(const std::string& what, const std::string& text);
+
 /// Throws Error (kUsage) unless it is KEYWORD=VALUE, as `ssh -o` takes it, with a keyword that
 /// libssh knows. Returns the line of ssh_config(5) that it stands for.
 std::string config_line(const std::string& option);

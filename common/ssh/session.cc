@@ -6,8 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
+#include <charconv>
 
 #include "common/base/error.h"
 #include "common/base/fd.h"
@@ -36,15 +35,6 @@ std::string whom_for(const Target& target, const Options& options) {
   std::string host = target.host;
   if (port && host.find(':') != std::string::npos) host = "[" + host + "]";
   return fmt::format("{}: ssh {}{}", target.name, host, port ? fmt::format(":{}", *port) : "");
-}
-
-// "" when the option is not set.
-std::string get_option(ssh_session session, ssh_options_e option) {
-  char* value = nullptr;
-  if (ssh_options_get(session, option, &value) != SSH_OK || !value) return "";
-  std::string text = value;
-  ssh_string_free_char(value);
-  return text;
 }
 
 // libssh reads files only. What comes first counts, as with ssh -o.
@@ -84,6 +74,15 @@ std::string complaint_about(const std::string& line) {
 
 }  // namespace
 
+std::uint16_t parse_port(const std::string& what, const std::string& text) {
+  int port = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535) {
+    throw wrong_usage(fmt::format("invalid port \"{}\" in {}", text, what));
+  }
+  return static_cast<std::uint16_t>(port);
+}
+
 std::string config_line(const std::string& option) {
   auto equals = option.find('=');
   auto keyword = trim(option.substr(0, equals));
@@ -93,23 +92,29 @@ std::string config_line(const std::string& option) {
     throw wrong_usage(
         fmt::format("--ssh-option \"{}\" is not KEYWORD=VALUE, as in ssh -o", printable(option)));
   }
-  std::string lower = keyword;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (lower == "host" || lower == "match" || lower == "include") {
+  auto name = lower(keyword);
+  if (name == "host" || name == "match" || name == "include") {
     throw wrong_usage(
         fmt::format("--ssh-option {}: not for {} blocks", printable(option), keyword));
   }
-  bool number = value.find_first_not_of("0123456789") == std::string::npos && value.size() < 6;
-  if (lower == "port" && (!number || std::stoi(value) < 1 || std::stoi(value) > 65535)) {
-    throw wrong_usage(fmt::format("--ssh-option {}: no port", printable(option)));
-  }
+  if (name == "port") parse_port("--ssh-option " + printable(option), value);
   auto line = fmt::format("{} {}", keyword, value);
   auto complaint = complaint_about(line);
   if (!complaint.empty()) {
     throw wrong_usage(fmt::format("--ssh-option {}: {}", printable(option), complaint));
   }
   return line;
+}
+
+std::string take(char* text) {
+  std::string copy = text ? text : "";
+  ssh_string_free_char(text);
+  return copy;
+}
+
+std::string option_of(ssh_session session, ssh_options_e which) {
+  char* value = nullptr;
+  return ssh_options_get(session, which, &value) == SSH_OK ? take(value) : "";
 }
 
 std::string last_error(ssh_session session) {
@@ -183,11 +188,11 @@ void Session::apply_options(const Target& target, const Options& options) {
 
 void Session::connect(const Patience& patience) {
   auto* session = session_.get();
-  auto proxy = get_option(session, SSH_OPTIONS_PROXYCOMMAND);
+  auto proxy = option_of(session, SSH_OPTIONS_PROXYCOMMAND);
   if (proxy.empty()) {
     unsigned port = 22;
     ssh_options_get_port(session, &port);
-    auto socket = connect_tcp(whom_, get_option(session, SSH_OPTIONS_HOST),
+    auto socket = connect_tcp(whom_, option_of(session, SSH_OPTIONS_HOST),
                               static_cast<std::uint16_t>(port), patience);
     // libssh closes the one that it is given.
     socket_t fd = fcntl(socket.get(), F_DUPFD_CLOEXEC, 3);

@@ -40,24 +40,24 @@ void tell_interrupted(cli::Context& context, const std::vector<std::string>& nod
 }
 
 void run(cli::Context& context) {
-  chosen_kinds(context);
-  auto visits = context.loop().run(plan_visits(context));
+  auto kinds = chosen_kinds(context);
+  auto ssh = ssh_options(context);
+  auto visits = context.loop().run(plan_visits(context, kinds));
   if (!context.flags().flag("check")) {
     context.loop().run(cli::mend_in_passing(context, /*makes_backups=*/false));
   }
-  std::vector<Visit> ended;
-  std::vector<Outcome> outcomes;
-  std::vector<std::string> interrupted;
-  make_visits(context, visits, [&](const Visit& visit, const Outcome& outcome) {
+  std::size_t ended = 0;
+  std::vector<std::string> bad, interrupted;
+  make_visits(context, visits, ssh, kinds, [&](const Visit& visit, const Outcome& outcome) {
     if (outcome.error && outcome.error->status() == ExitStatus::kInterrupted) {
       interrupted.push_back("node/" + visit.node);
       return;
     }
     tell(context, visit, outcome);
-    ended.push_back(visit);
-    outcomes.push_back(outcome);
+    ++ended;
+    if (outcome.error || !outcome.report.clean()) bad.push_back(visit.node);
   });
-  if (visits.size() > 1) context.note(summary_of(ended, outcomes));
+  if (visits.size() > 1) context.note(summary_of(ended, bad));
   tell_interrupted(context, interrupted);
 }
 

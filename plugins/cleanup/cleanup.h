@@ -51,7 +51,7 @@ struct Visit {
 
 /// Reads nodes, pods and flannel's configuration, refuses (kRefused) where cleaning would hurt, and
 /// returns what is to be done.
-Task<std::vector<Visit>> plan_visits(cli::Context& context);
+Task<std::vector<Visit>> plan_visits(cli::Context& context, const Kinds& kinds);
 
 /// How a visit ended; a thrown Error is kept, since it concerns one node of many.
 struct Outcome {
@@ -60,13 +60,13 @@ struct Outcome {
 };
 
 /// Makes the visits, several at a time, and calls `told` in this thread as each one has ended, with
-/// what was on the Node object counted in.
-void make_visits(cli::Context& context, const std::vector<Visit>& visits,
-                 const std::function<void(const Visit&, const Outcome&)>& told);
+/// what was on the Node object counted in. ssh: for visits by ssh.
+void make_visits(cli::Context& context, const std::vector<Visit>& visits, ssh::Options ssh,
+                 const Kinds& kinds, const std::function<void(const Visit&, const Outcome&)>& told);
 
 /// The result lines of one node.
 void tell(cli::Context& context, const Visit& visit, const Outcome& outcome);
-/// The line that sums up many.
-std::string summary_of(const std::vector<Visit>& visits, const std::vector<Outcome>& outcomes);
+/// The line that sums up so many, of which these are not clean.
+std::string summary_of(std::size_t visits, const std::vector<std::string>& bad);
 
 }  // namespace kcni::cleanup

@@ -101,29 +101,29 @@ bool is_flannel_pod(const Cluster& cluster, const Json& pod) {
   return cluster.flannel_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
 }
 
-bool flannel_runs(const Cluster& cluster, const std::string& node) {
+const std::vector<Json>& pods_on(const Cluster& cluster, const std::string& node) {
+  static const std::vector<Json> none;
   auto here = cluster.pods.find(node);
-  return here != cluster.pods.end() &&
-         std::any_of(here->second.begin(), here->second.end(),
+  return here == cluster.pods.end() ? none : here->second;
+}
+
+bool flannel_runs(const Cluster& cluster, const std::string& node) {
+  const auto& pods = pods_on(cluster, node);
+  return std::any_of(pods.begin(), pods.end(),
                      [&](const Json& pod) { return is_flannel_pod(cluster, pod); });
 }
 
 // Trap 18 and 14: what still runs on flannel loses its network, and what may still come would be
 // plugged into what we are about to remove.
 std::string reason_against(const Cluster& cluster, const Json& node) {
-  auto name = kube::name_of(node);
   std::vector<std::string> flannel, old;
   bool cilium = false;
-  auto here = cluster.pods.find(name);
-  if (here != cluster.pods.end()) {
-    for (const auto& pod : here->second) {
-      if (is_flannel_pod(cluster, pod)) flannel.push_back(kube::key_of(pod));
-      bool of_cilium =
-          cluster.cilium_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
-      cilium |= of_cilium && cni::pod_ready(pod);
-      bool old_address = cni::has_flannel_address(pod, cluster.network);
-      if (old_address && !cni::of_daemonset(pod)) old.push_back(kube::key_of(pod));
-    }
+  for (const auto& pod : pods_on(cluster, kube::name_of(node))) {
+    if (is_flannel_pod(cluster, pod)) flannel.push_back(kube::key_of(pod));
+    bool of_cilium = cluster.cilium_uids.contains(kube::text_at(kube::controller_of(pod), "/uid"));
+    cilium |= of_cilium && cni::pod_ready(pod);
+    bool old_address = cni::has_flannel_address(pod, cluster.network);
+    if (old_address && !cni::of_daemonset(pod)) old.push_back(kube::key_of(pod));
   }
   if (!flannel.empty()) return "flannel still runs there: " + some_of(flannel);
   if (!old.empty()) return "pods with an address of flannel still run there: " + some_of(old);
@@ -135,11 +135,10 @@ std::string reason_against(const Cluster& cluster, const Json& node) {
 }
 
 unsigned pods_left(const Cluster& cluster, const std::string& node) {
-  auto here = cluster.pods.find(node);
-  if (here == cluster.pods.end()) return 0;
-  return static_cast<unsigned>(std::count_if(
-      here->second.begin(), here->second.end(),
-      [&](const Json& pod) { return cni::has_flannel_address(pod, cluster.network); }));
+  const auto& pods = pods_on(cluster, node);
+  return static_cast<unsigned>(std::count_if(pods.begin(), pods.end(), [&](const Json& pod) {
+    return cni::has_flannel_address(pod, cluster.network);
+  }));
 }
 
 // The agent's own, or flannel's: what a node that has run them need not pull.
@@ -178,14 +177,15 @@ cni::PodVisit pod_on(const cli::Context& context, const Cluster& cluster, const 
   return pod;
 }
 
-CleanupRequest request_for(const cli::Context& context, const Cluster& cluster, const Json& node) {
+CleanupRequest request_for(const cli::Context& context, const Kinds& kinds, const Cluster& cluster,
+                           const Json& node) {
   CleanupRequest request;
   request.mode = mode_from(context);
   request.dry_run = context.dry_run() != cli::DryRun::kNone;
   for (long vni : cluster.network.vnis) request.vnis.push_back(static_cast<std::uint32_t>(vni));
   for (const auto& range : cluster.network.ranges) request.networks.push_back(range.text());
   request.pods_left = pods_left(cluster, kube::name_of(node));
-  request.kinds = chosen_kinds(context).scripts;
+  request.kinds = kinds.scripts;
   request.wait = std::chrono::seconds(10);
   return request;
 }
@@ -206,7 +206,7 @@ Via via_from(const cli::Context& context) {
   return way == "ssh" ? Via::kSsh : Via::kPod;
 }
 
-Task<std::vector<Visit>> plan_visits(cli::Context& context) {
+Task<std::vector<Visit>> plan_visits(cli::Context& context, const Kinds& kinds) {
   auto via = via_from(context);
   auto cluster = co_await read_cluster(context);
   auto mode = mode_from(context);
@@ -227,7 +227,7 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context) {
     if (!reason.empty()) reasons.push_back(fmt::format("node/{}: {}", name, reason));
     Visit visit;
     visit.node = name;
-    visit.request = request_for(context, cluster, node);
+    visit.request = request_for(context, kinds, cluster, node);
     if (via == Via::kSsh) visit.target = ssh_target(context, node);
     if (via == Via::kPod) visit.pod = pod_on(context, cluster, node);
     visit.flannel_runs = flannel_runs(cluster, name);

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 
 #include "common/base/text.h"
@@ -12,15 +11,6 @@ namespace kcni::cleanup {
 using kube::Json;
 
 namespace {
-
-std::uint16_t parse_port(const std::string& what, const std::string& text) {
-  int port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535) {
-    throw wrong_usage(fmt::format("invalid port \"{}\" in {}", text, what));
-  }
-  return static_cast<std::uint16_t>(port);
-}
 
 // "NODE HOST[:PORT]" a line; a bare IPv6 address has more than one colon and no port.
 std::optional<ssh::Target> mapped(const std::string& file, const std::string& node) {
@@ -43,7 +33,7 @@ std::optional<ssh::Target> mapped(const std::string& file, const std::string& no
     bool has_port = colon != std::string::npos &&
                     (bracketed ? colon == bracket + 1 : words[1].rfind(':') == colon);
     if (has_port) {
-      target.port = parse_port(file, words[1].substr(colon + 1));
+      target.port = ssh::parse_port(file, words[1].substr(colon + 1));
       target.host = words[1].substr(0, colon);
     }
     if (bracketed && target.host.ends_with("]")) {
@@ -93,7 +83,7 @@ ssh::Options ssh_options(const cli::Context& context) {
   const auto& flags = context.flags();
   ssh::Options options;
   options.user = flags.text("ssh-user");
-  if (flags.given("ssh-port")) options.port = parse_port("--ssh-port", flags.text("ssh-port"));
+  if (flags.given("ssh-port")) options.port = ssh::parse_port("--ssh-port", flags.text("ssh-port"));
   options.identities = flags.list("ssh-key");
   for (const auto& option : flags.list("ssh-option")) {
     options.config.push_back(ssh::config_line(option));

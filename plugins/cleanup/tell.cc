@@ -115,16 +115,9 @@ void tell(cli::Context& context, const Visit& visit, const Outcome& outcome) {
   if (outcome.error) context.report(*outcome.error);
 }
 
-std::string summary_of(const std::vector<Visit>& visits, const std::vector<Outcome>& outcomes) {
-  std::vector<std::string> bad;
-  for (std::size_t i = 0; i < visits.size(); ++i) {
-    const auto& [report, error] = outcomes[i];
-    if (error || !report.clean()) bad.push_back(visits[i].node);
-  }
-  auto good = visits.size() - bad.size();
-  if (bad.empty()) return fmt::format("summary: {} of {} nodes are fine", good, visits.size());
-  return fmt::format("summary: {} of {} nodes are fine, not so {}", good, visits.size(),
-                     some_of(bad, 10));
+std::string summary_of(std::size_t visits, const std::vector<std::string>& bad) {
+  auto good = fmt::format("summary: {} of {} nodes are fine", visits - bad.size(), visits);
+  return bad.empty() ? good : fmt::format("{}, not so {}", good, some_of(bad, 10));
 }
 
 }  // namespace kcni::cleanup

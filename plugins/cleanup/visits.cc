@@ -87,21 +87,20 @@ CleanupReport nothing_found() {
 
 class Visits {
  public:
-  Visits(cli::Context& context, const std::vector<Visit>& visits,
+  Visits(cli::Context& context, const std::vector<Visit>& visits, const Kinds& kinds,
          const std::function<void(const Visit&, const Outcome&)>& told)
       : context_(context),
         visits_(visits),
         told_(told),
-        kinds_(chosen_kinds(context)),
+        kinds_(kinds),
         parallel_(static_cast<std::size_t>(context.flags().number("parallel", 1))),
         rows_(context, visits.size()) {}
 
-  void by_ssh() {
+  void by_ssh(ssh::Options options) {
     ssh::Passphrases passphrases([this](const std::string& prompt) {
       context_.live().hide();
       return ssh::read_passphrase(prompt);
     });
-    auto options = ssh_options(context_);
     options.passphrases = &passphrases;
     std::vector<std::function<Outcome()>> jobs;
     for (const auto& visit : visits_) {
@@ -192,18 +191,19 @@ class Visits {
   cli::Context& context_;
   const std::vector<Visit>& visits_;
   const std::function<void(const Visit&, const Outcome&)>& told_;
-  Kinds kinds_;
+  const Kinds& kinds_;
   std::size_t parallel_;
   Rows rows_;
 };
 
 }  // namespace
 
-void make_visits(cli::Context& context, const std::vector<Visit>& visits,
+void make_visits(cli::Context& context, const std::vector<Visit>& visits, ssh::Options ssh,
+                 const Kinds& kinds,
                  const std::function<void(const Visit&, const Outcome&)>& told) {
-  Visits all(context, visits, told);
+  Visits all(context, visits, kinds, told);
   if (via_from(context) == Via::kSsh) {
-    all.by_ssh();
+    all.by_ssh(std::move(ssh));
   } else {
     context.loop().run(all.by_pods());
   }

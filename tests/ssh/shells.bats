@@ -130,28 +130,25 @@ clean() { run_cni "$1" cleanup --force --host-map "$home/map" --ssh-key "$key" "
   lacks "$errors" $'\007'
 }
 
-@test "csh as login shell: it looks and cleans" {
-  needs csh
+# looks_and_cleans USER SHELL: who has it as a login shell.
+looks_and_cleans() {
+  needs "$2"
   needs sudo
-  login see "$(command -v csh)"
+  login "$1" "$(command -v "$2")"
   door w1 2201
   litter
-  check_with_key 1 w1 --ssh-user see
+  check_with_key 1 w1 --ssh-user "$1"
   contains "$output" 'link cni0'
-  clean 0 w1 --ssh-user see
-  check_with_key 0 w1 --ssh-user see
+  clean 0 w1 --ssh-user "$1"
+  check_with_key 0 w1 --ssh-user "$1"
+}
+
+@test "csh as login shell: it looks and cleans" {
+  looks_and_cleans see csh
 }
 
 @test "fish as login shell: it looks and cleans" {
-  needs fish
-  needs sudo
-  login fisher "$(command -v fish)"
-  door w1 2201
-  litter
-  check_with_key 1 w1 --ssh-user fisher
-  contains "$output" 'link cni0'
-  clean 0 w1 --ssh-user fisher
-  check_with_key 0 w1 --ssh-user fisher
+  looks_and_cleans fisher fish
 }
 
 @test "bash as login shell, with a .bashrc that talks, fails and aliases" {

@@ -82,12 +82,11 @@ delete_rule() { # TOOL TABLE SPEC
 }
 
 say_rule() { # TOOL TABLE SPEC
-  set -- "$1" "$2" "$(rule_words "$3" | xargs -n 1 printf '%s\n')"
-  say_ifs=$IFS
-  IFS=$NL
-  # shellcheck disable=SC2086 # one word a line
-  say would "$(IFS=$say_ifs && quoted "$1" -w 30 -t "$2") $(quoted $3)"
-  IFS=$say_ifs
+  say would "$(rule_words "$3" | xargs -n 1 printf '%s\n' | {
+    set -- "$1" -w 30 -t "$2"
+    while IFS= read -r word; do set -- "$@" "$word"; done
+    quoted "$@"
+  })"
 }
 
 remove_rule() {
