@@ -44,7 +44,15 @@ class Login {
     callbacks_.auth_function = &Login::passphrase_wanted;
     ssh_set_callbacks(session_, &callbacks_);
   }
-  ~Login() { ssh_set_callbacks(session_, nullptr); }
+  // libssh takes no null for "none": it would go on calling into this object.
+  ~Login() {
+    static ssh_callbacks_struct none = [] {
+      ssh_callbacks_struct empty{};
+      ssh_callbacks_init(&empty);
+      return empty;
+    }();
+    ssh_set_callbacks(session_, &none);
+  }
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
 

@@ -203,9 +203,9 @@ void Session::connect(const Patience& patience) {
   if (rc == SSH_OK) return;
   auto hint = proxy.empty() ? ""
                             : fmt::format(
-                                  "; ProxyJump or ProxyCommand of ssh_config: try `{}` "
+                                  "; ProxyJump or ProxyCommand of ssh_config: try `{} ...` "
                                   "by hand to see why",
-                                  one_line(proxy));
+                                  one_line(proxy.substr(0, proxy.find(' '))));
   throw failed(fmt::format("{}: {}{}", whom_, last_error(session), hint));
 }
 

@@ -173,6 +173,7 @@ class Visits {
     auto marks = cni::flannel_marks(visit.object);
     if (visit.request.mode == Mode::kCheck) {
       report.found.insert(report.found.end(), marks.begin(), marks.end());
+      if (!marks.empty()) report.status = 1;
       co_return;
     }
     bool goes = visit.request.mode == Mode::kClean && report.clean() && !visit.flannel_runs &&

@@ -144,6 +144,57 @@ END
 END
 }
 
+# interfering PATTERN COMMAND: runs once, right after iptables-nft was called with such arguments.
+interfering() {
+  mkdir -p /run/tools
+  real=$(command -v iptables-nft)
+  cat >/run/tools/iptables-nft <<END
+#!/bin/sh
+$real "\$@"
+code=\$?
+case "\$*" in
+  $1) [ -e /run/interfered ] || { touch /run/interfered; $2; } ;;
+esac
+exit \$code
+END
+  chmod 755 /run/tools/iptables-nft
+}
+export -f interfering
+
+@test "residue: a sandbox of another network that is just being made keeps its host port" {
+  command -v iptables-nft >/dev/null || skip "needs iptables-nft"
+  on_node <<'END'
+    iptables-nft -t nat -N CNI-HOSTPORT-DNAT
+    iptables-nft -t nat -N CNI-DN-other
+    interfering '*"nat -S"' "$(command -v iptables-nft) -t nat -A CNI-DN-other -p tcp --dport 80 -j DNAT --to-destination 10.9.0.5:80"
+    PATH=/run/tools:$PATH residue clean vni=1 "${networks[@]}" pods-left=0 >/run/report || true
+    [ -e /run/interfered ]
+    iptables-nft -t nat -S CNI-DN-other | grep -q 10.9.0.5:80
+END
+}
+
+@test "residue: a sandbox that comes while the chain above goes keeps the hooks" {
+  command -v iptables-nft >/dev/null || skip "needs iptables-nft"
+  on_node <<'END'
+    for chain in CNI-HOSTPORT-SETMARK CNI-HOSTPORT-DNAT CNI-DN-mine; do iptables-nft -t nat -N $chain; done
+    iptables-nft -t nat -A CNI-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000
+    for hook in PREROUTING OUTPUT; do
+      iptables-nft -t nat -A $hook -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+    done
+    iptables-nft -t nat -A CNI-HOSTPORT-DNAT -m comment --comment 'dnat name: "cbr0" id: "4f1d"' -j CNI-DN-mine
+    real=$(command -v iptables-nft)
+    interfering '*"-D OUTPUT"*' "$real -t nat -N CNI-DN-other; $real -t nat -A CNI-DN-other -j CNI-HOSTPORT-SETMARK
+      $real -t nat -A CNI-HOSTPORT-DNAT -j CNI-DN-other"
+    PATH=/run/tools:$PATH residue clean vni=1 "${networks[@]}" pods-left=0 >/run/report || true
+    [ -e /run/interfered ]
+    not iptables-nft -t nat -S CNI-DN-mine 2>/dev/null
+    iptables-nft -t nat -S CNI-HOSTPORT-DNAT | grep -q 'j CNI-DN-other'
+    iptables-nft -t nat -S PREROUTING | grep -q 'j CNI-HOSTPORT-DNAT'
+    iptables-nft -t nat -S OUTPUT | grep -q 'j CNI-HOSTPORT-DNAT'
+    iptables-nft -t nat -S CNI-HOSTPORT-SETMARK | grep -q 0x2000
+END
+}
+
 @test "residue: wait-conf waits for another CNI's configuration to be the first" {
   on_node <<'END'
     rc=0; residue wait-conf wait=1 want=cilium >/run/report || rc=$?

@@ -77,7 +77,7 @@ rule_words() {
     sed -e "s/\\\\\\\\/$mark/g" -e "s/\\\\'/'/g" -e "s/\\\\\"/\"'\"'\"/g" -e "s/$mark/\\\\/g"
 }
 
-delete_rule() { # TOOL TABLE SPEC
+run_rule() { # TOOL TABLE SPEC: -A or -D and a rule
   rule_words "$3" | xargs "$1" -w 30 -t "$2"
 }
 
@@ -97,7 +97,7 @@ remove_rule() {
   if [ -n "$dry_run" ]; then
     say_rule "$rule_tool" "$rule_table" "$rule_spec"
   else
-    step delete_rule "$rule_tool" "$rule_table" "$rule_spec"
+    step run_rule "$rule_tool" "$rule_table" "$rule_spec"
   fi
 }
 

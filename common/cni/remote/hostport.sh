@@ -5,6 +5,7 @@
 # comment on the rule that jumps to it, a rule of nft by the sandbox that it names.
 
 hostport_top=CNI-HOSTPORT-DNAT
+hostport_mark='--comment "dnat name: \"cbr0\" id: '
 
 hostport_tools() {
   for ip_family in iptables ip6tables; do firewall_tools "$ip_family" nat; done
@@ -59,9 +60,10 @@ remove_hostport() {
   esac
 }
 
-# One that is empty already may be another sandbox's that is being made: -X leaves what is filled.
+# Without a jump that names flannel's network it may be another sandbox's that is being made: -X
+# leaves what is filled.
 remove_hostport_chain() { # TOOL CHAIN
-  if "$1" -w 30 -t nat -S "$2" 2>/dev/null | grep -q '^-A'; then
+  if "$1" -w 30 -t nat -S "$hostport_top" 2>/dev/null | grep -F -e "$hostport_mark" | grep -q -e " -j $2\$"; then
     step "$1" -w 30 -t nat -F "$2" || return 1
   fi
   remove_jumps "$1" "$hostport_top" "$2" && step "$1" -w 30 -t nat -X "$2"
@@ -82,9 +84,10 @@ remove_jumps() { # TOOL FROM TO
 # nobody's residue, so it is not looked for, and its maker makes it anew when he needs it.
 drop_hostport_tops() {
   for tool in $(hostport_tools); do
-    if "$tool" -w 30 -t nat -S "$hostport_top" >/dev/null 2>&1; then
+    # What cannot be read is not empty.
+    if top_rules=$("$tool" -w 30 -t nat -S "$hostport_top" 2>/dev/null); then
       ours=$(hostport_chains "$tool" | sed 's/.* / -j /')
-      [ -z "$(rules_but "$tool" "${ours:- none}")" ] && drop_tops_of "$tool"
+      printf '%s\n' "$top_rules" | grep '^-A' | grep -qvF -e "${ours:- none}" || drop_tops_of "$tool"
     elif "$tool" -w 30 -t nat -S CNI-HOSTPORT-SETMARK >/dev/null 2>&1; then
       drop_tops_of "$tool" # of a cleanup that was cut off
     fi
@@ -94,8 +97,6 @@ drop_hostport_tops() {
   fi
 }
 
-rules_but() { "$1" -w 30 -t nat -S "$hostport_top" | grep '^-A' | grep -vF -e "$2"; }
-
 drop_tops_of() { # TOOL
   drop_top "$1" "$hostport_top" PREROUTING OUTPUT || return 0
   drop_top "$1" CNI-HOSTPORT-MASQ POSTROUTING
@@ -103,23 +104,37 @@ drop_tops_of() { # TOOL
 }
 
 # Only in its own rules it names the others, so they may go with it; those of the top chain are
-# sandboxes, and -X leaves it when there is one again.
+# sandboxes, and -X leaves it when there is one again: then its hooks are put back.
 drop_top() { # TOOL CHAIN HOOK...
   top_tool=$1
   top_chain=$2
   shift 2
   "$top_tool" -w 30 -t nat -S "$top_chain" >/dev/null 2>&1 || return 0
+  hooked=$(jumps_to_top)
   for hook; do remove_jumps "$top_tool" "$hook" "$top_chain"; done
   if [ "$top_chain" != "$hostport_top" ]; then
+    # A sandbox that has come meanwhile needs what is in it.
+    [ -n "$dry_run" ] || [ -z "$(jumps_to_top)" ] || return 1
     step "$top_tool" -w 30 -t nat -F "$top_chain" || return 1
   fi
-  step "$top_tool" -w 30 -t nat -X "$top_chain" || return 1
+  if ! step "$top_tool" -w 30 -t nat -X "$top_chain"; then
+    put_hooks_back
+    return 1
+  fi
   [ -n "$dry_run" ] || say removed hostport "$top_tool $top_chain"
 }
 
+jumps_to_top() { "$top_tool" -w 30 -t nat -S 2>/dev/null | grep -e " -j $top_chain\$"; }
+
+put_hooks_back() {
+  printf '%s\n' "$hooked" | while IFS= read -r jump; do
+    [ -z "$jump" ] || run_rule "$top_tool" nat "$jump" >/dev/null 2>&1
+  done
+}
+
 drop_hostport_table() { # FAMILY
-  nft list table "$1" cni_hostport >/dev/null 2>&1 || return 0
-  all=$(nft -a list table "$1" cni_hostport | awk '
+  table_rules=$(nft -a list table "$1" cni_hostport 2>/dev/null) || return 0
+  all=$(printf '%s\n' "$table_rules" | awk '
     $1 == "chain" { own = $2 == "hostports" || $2 == "hostip_hostports" || $2 == "masquerading"; next }
     own && NF > 1 && $(NF - 1) == "handle" && $1 != "type" { n++ }
     END { print n + 0 }')
