@@ -117,6 +117,10 @@ check_flags() {
   fi
   if [[ $TIMEOUT =~ ^0(ms|s|m|h)$ ]]; then TIMEOUT=0; fi
   listed 'none broken all' "$RECREATE" || usage_error "--recreate-services is none, broken or all, not \"$RECREATE\""
+  # Looking through a pod is making one.
+  if $DRY_RUN && { listed "${SSH[*]}" --via=pod || [[ ${KUBECTL_CNI_VIA-} == pod ]]; }; then
+    usage_error '--dry-run changes nothing, but --via pod makes a pod on each node to look at it: leave one of them out'
+  fi
   [[ $KEY =~ ^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$ ]] || usage_error "--key: \"$KEY\" is no label key"
 }
 

@@ -36,6 +36,17 @@ load prelude
   [ "$status" -eq 2 ]
 }
 
+@test "--dry-run with --via pod: usage error, for looking would make pods" {
+  run migrate --dry-run --via pod
+  [ "$status" -eq 2 ]
+  [[ $output == *'--via pod'* ]]
+  KUBECTL_CNI_VIA=pod run migrate --dry-run
+  [ "$status" -eq 2 ]
+  [[ $output == *'--via pod'* ]]
+  run migrate --dry-run --via ssh
+  [ "$status" -eq 0 ]
+}
+
 @test "--help shows examples and exits 0" {
   run kubectl-cni-migrate --help
   [ "$status" -eq 0 ]
