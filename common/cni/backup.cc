@@ -4,9 +4,9 @@
 
 #include <cctype>
 #include <cstdint>
-#include <random>
 
 #include "common/base/base64.h"
+#include "common/base/random.h"
 #include "common/cni/names.h"
 
 namespace kcni::cni {
@@ -49,12 +49,6 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 BackupRef ref_of(const Json& secret) {
   return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
           kube::text_at(secret, "/metadata/resourceVersion"), false};
-}
-
-// Writing the same again would leave the resourceVersion as it was.
-std::string writer_mark() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -128,7 +122,8 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
                             std::vector<Json> companions) {
   auto ns = kube::namespace_of(object);
   Json secret = backup_secret(resource, object, companions);
-  secret["metadata"]["annotations"][kBackupWriterAnnotation] = writer_mark();
+  // Writing the same again would leave the resourceVersion as it was.
+  secret["metadata"]["annotations"][kBackupWriterAnnotation] = random_word();
   auto name = kube::name_of(secret);
   kube::Answer answer;
   bool replaced = false;

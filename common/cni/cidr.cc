@@ -46,6 +46,10 @@ std::optional<Cidr> Cidr::parse(const std::string& text) {
   return cidr;
 }
 
+bool Cidr::too_wide() const {
+  return bits_ < (family_ == AF_INET ? 8 : 16);
+}
+
 bool Cidr::contains(const std::string& text) const {
   auto address = parse_address(text);
   return address && address->family == family_ && same_prefix(address->bytes, bytes_, bits_);

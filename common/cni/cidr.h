@@ -16,6 +16,8 @@ class Cidr {
   /// False also for what is no address at all.
   bool contains(const std::string& address) const;
   bool overlaps(const Cidr& other) const;
+  /// Whether it can be no cluster's pod range: it has more than a /8 of IPv4, or a /16 of IPv6.
+  bool too_wide() const;
   const std::string& text() const { return text_; }
 
  private:

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/random.h"
 #include "common/base/text.h"
 #include "common/cni/residue_visit.h"
 #include "common/kube/tracker.h"
@@ -27,9 +28,11 @@ using Tell = std::function<void(const std::string&)>;
 constexpr const char* kBootstrap =
     "printf '%s\\n' \"$KCNI_SCRIPT\" | exec nsenter -t 1 -m -u -n -i -- sh -s -- \"$@\"";
 
-constexpr int kLongestRun = 600;  // seconds
-constexpr int kKeptFor = 60;      // seconds, when we cannot delete it
+constexpr seconds kLongestRun{600};
+constexpr seconds kKeptFor{60};  // when we cannot delete it
 constexpr seconds kLongestWait{60};
+constexpr seconds kBetweenLooks{5};
+constexpr seconds kPullPatience{25};  // a registry's bad moment, or two
 
 Json container_of(const PodVisit& where, const CleanupRequest& request) {
   Json command = {"sh", "-c", kBootstrap, "sh"};
@@ -51,7 +54,7 @@ Json labels() {
 // Admission has its say about pods, and its no to a Job's pod is heard nowhere: so it is asked.
 Task<> try_pod(kube::Client client, PodVisit where, Json job) {
   Json pod = at(job, "/spec/template");
-  pod["metadata"]["generateName"] = at(job, "/metadata/generateName");
+  pod["metadata"]["name"] = at(job, "/metadata/name");
   auto answer = co_await client.trying().create(kube::kPods, where.ns, std::move(pod));
   if (answer.ok()) co_return;
   throw failed(
@@ -64,54 +67,117 @@ const Json& container_state(const Json& pod) {
   return at(pod, "/status/containerStatuses/0/state");
 }
 
+std::string waiting_reason(const Json& pod) {
+  return text_at(container_state(pod), "/waiting/reason");
+}
+
+// The kubelet will try again.
+bool pull_failed(const Json& pod) {
+  auto reason = waiting_reason(pod);
+  return reason == "ErrImagePull" || reason == "ImagePullBackOff";
+}
+
 // Why it is never going to run, or "".
 std::string hopeless(const Json& pod) {
-  static const std::vector<std::string> kReasons{
-      "ErrImagePull",      "ImagePullBackOff",           "InvalidImageName",
-      "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError"};
-  const Json& waiting = at(container_state(pod), "/waiting");
-  auto reason = text_at(waiting, "/reason");
-  if (std::find(kReasons.begin(), kReasons.end(), reason) == kReasons.end()) return "";
-  return fmt::format("{}: {}", reason, text_at(waiting, "/message"));
+  static const std::vector<std::string> kReasons{"InvalidImageName", "ErrImageNeverPull",
+                                                 "CreateContainerConfigError",
+                                                 "CreateContainerError"};
+  auto reason = waiting_reason(pod);
+  bool known = std::find(kReasons.begin(), kReasons.end(), reason) != kReasons.end();
+  if (!known && !pull_failed(pod)) return "";
+  return fmt::format("{}: {}", reason, text_at(container_state(pod), "/waiting/message"));
 }
 
 bool ended(const Json& pod) {
   auto phase = text_at(pod, "/status/phase");
-  return phase == "Succeeded" || phase == "Failed" || !hopeless(pod).empty();
+  return phase == "Succeeded" || phase == "Failed" || (!hopeless(pod).empty() && !pull_failed(pod));
 }
 
 const Json* only_pod(const kube::Snapshot& pods) {
   return pods.empty() ? nullptr : &pods.begin()->second;
 }
 
+// Why the Job has given up, or "". Who may not read Jobs only waits longer.
+Task<std::string> why_failed(kube::Client client, PodVisit where, std::string job) {
+  auto answer = co_await client.get(kube::kJobs, where.ns, job);
+  if (answer.not_found()) co_return "somebody has deleted it";
+  if (!answer.ok()) co_return "";
+  for (const auto& condition : at(answer.body, "/status/conditions")) {
+    if (text_at(condition, "/type") != "Failed" || text_at(condition, "/status") != "True")
+      continue;
+    co_return fmt::format("{}: {}", text_at(condition, "/reason"), text_at(condition, "/message"));
+  }
+  co_return "";
+}
+
+/// What a look at the pod has come to.
+class PodWatch {
+ public:
+  PodWatch(kube::Client client, const PodVisit& where, const std::string& job, const Tell& tell)
+      : tracker_(client, query(where, job)), tell_(tell) {
+    tracker_.start();
+  }
+
+  /// True when the pod has ended, false at the deadline.
+  Task<bool> ends_until(Deadline deadline) {
+    kube::Tracker::Condition condition = [this](const kube::Snapshot& pods) { return look(pods); };
+    try {
+      co_await tracker_.wait_until(std::move(condition), deadline);
+      co_return true;
+    } catch (const TimedOut&) {
+      co_return false;
+    }
+  }
+
+  bool gives_up_pulling() const {
+    return pull_failed_at_ && Clock::now() - *pull_failed_at_ > kPullPatience;
+  }
+  Json pod() const { return *only_pod(*tracker_.now()); }
+  const std::string& state() const { return state_; }
+
+ private:
+  static kube::Query query(const PodVisit& where, const std::string& job) {
+    kube::Query query;
+    query.resource = &kube::kPods;
+    query.ns = where.ns;
+    query.label_selector = "job-name=" + job;
+    return query;
+  }
+
+  bool look(const kube::Snapshot& pods) {
+    const Json* pod = only_pod(pods);
+    if (!pod) return false;
+    auto reason = waiting_reason(*pod);
+    state_ = "is " + (reason.empty() ? text_at(*pod, "/status/phase") : reason);
+    tell_(state_ == "is Running" ? "looking at the node" : "its pod " + state_);
+    if (pull_failed(*pod) && !pull_failed_at_) pull_failed_at_ = Clock::now();
+    return ended(*pod);
+  }
+
+  kube::Tracker tracker_;
+  const Tell& tell_;
+  std::string state_ = "has no pod yet";
+  std::optional<Clock::time_point> pull_failed_at_;
+};
+
 // Waits for the end of the Job's pod, and returns the pod.
 Task<Json> wait_for_end(kube::Client client, PodVisit where, std::string job, Deadline deadline,
                         Tell tell) {
-  kube::Query query;
-  query.resource = &kube::kPods;
-  query.ns = where.ns;
-  query.label_selector = "job-name=" + job;
-  kube::Tracker tracker(client, std::move(query));
-  tracker.start();
-  std::string state = "has no pod yet";
-  try {
-    co_await tracker.wait_until(
-        [&](const kube::Snapshot& pods) {
-          const Json* pod = only_pod(pods);
-          if (!pod) return false;
-          auto reason = text_at(container_state(*pod), "/waiting/reason");
-          state = "is " + (reason.empty() ? text_at(*pod, "/status/phase") : reason);
-          tell(state == "is Running" ? "looking at the node" : "its pod " + state);
-          return ended(*pod);
-        },
-        deadline);
-  } catch (const TimedOut&) {
-    throw TimedOut(
-        fmt::format("node/{}: timed out while job.batch/{} in namespace {} {}; is the "
-                    "kubelet there alive?",
-                    where.node, job, where.ns, state));
+  PodWatch watch(client, where, job, tell);
+  for (;;) {
+    bool ended = co_await watch.ends_until(deadline.earlier(Deadline::after(kBetweenLooks)));
+    if (ended || watch.gives_up_pulling()) co_return watch.pod();
+    if (deadline.passed()) {
+      throw TimedOut(
+          fmt::format("node/{}: timed out while job.batch/{} in namespace {} {}; is the "
+                      "kubelet there alive?",
+                      where.node, job, where.ns, watch.state()));
+    }
+    auto reason = co_await why_failed(client, where, job);
+    if (reason.empty()) continue;
+    throw failed(fmt::format("node/{}: job.batch/{} in namespace {} has failed: {}", where.node,
+                             job, where.ns, printable(reason)));
   }
-  co_return *only_pod(*tracker.now());
 }
 
 // The kubelet may need a moment until the log of a container that has just ended is whole.
@@ -154,37 +220,54 @@ Task<CleanupReport> read_report(kube::Client client, PodVisit where, Json pod) {
                   where.node, kube::name_of(pod), status, ssh::last_line(output)));
 }
 
+// By its name, which only we have chosen: the answer to its create may have been lost.
+Task<> remove_job(kube::Client client, PodVisit where, std::string name, Tell tell) {
+  auto remover = client.shielded().instead_until(Deadline::after(seconds(15)));
+  kube::DeleteOptions options;
+  options.propagation_policy = "Background";
+  auto removed = co_await remover.remove(kube::kJobs, where.ns, name, options);
+  if (removed.ok() || removed.not_found()) co_return;
+  tell(fmt::format("job.batch/{} in namespace {} is left: {}; it goes by itself {} s after its end",
+                   name, where.ns, removed.message(), kKeptFor.count()));
+}
+
+Task<CleanupReport> make_and_read(kube::Client client, PodVisit where, Json job, Deadline deadline,
+                                  Tell tell) {
+  auto name = kube::name_of(job);
+  auto answer = co_await client.shielded().create(kube::kJobs, where.ns, std::move(job));
+  bool ours = answer.conflict() && answer.sent_again;
+  if (!ours) kube::body_or_throw(std::move(answer));
+  auto pod = co_await wait_for_end(client, where, name, deadline, tell);
+  co_return co_await read_report(client, where, std::move(pod));
+}
+
 Task<CleanupReport> visit_once(kube::Client client, PodVisit where, CleanupRequest request,
                                Deadline deadline, Tell tell) {
-  auto job = cleanup_job(where, request);
+  auto job = cleanup_job(where, request, deadline);
+  auto name = kube::name_of(job);
   co_await try_pod(client, where, job);
-  auto answer = co_await client.shielded().create(kube::kJobs, where.ns, std::move(job));
-  auto made = kube::body_or_throw(std::move(answer));
   std::optional<CleanupReport> report;
   std::exception_ptr error;
   try {
-    auto pod = co_await wait_for_end(client, where, kube::name_of(made), deadline, tell);
-    report = co_await read_report(client, where, std::move(pod));
+    report = co_await make_and_read(client, where, std::move(job), deadline, tell);
   } catch (...) {
     error = std::current_exception();
   }
-  auto remover = client.shielded().instead_until(Deadline::after(seconds(15)));
-  kube::DeleteOptions options;
-  options.uid = kube::uid_of(made);
-  options.propagation_policy = "Background";
-  auto removed = co_await remover.remove(kube::kJobs, where.ns, kube::name_of(made), options);
-  if (!removed.ok() && !removed.not_found()) {
-    tell(fmt::format(
-        "job.batch/{} in namespace {} is left: {}; it goes by itself {} s after its end",
-        kube::name_of(made), where.ns, removed.message(), kKeptFor));
-  }
+  co_await remove_job(client, where, name, tell);
   if (error) std::rethrow_exception(error);
   co_return std::move(*report);
 }
 
+seconds longest_run(Deadline deadline) {
+  constexpr seconds kGrace{30};  // until it is on its node
+  auto left = deadline.left();
+  if (!left) return kLongestRun;
+  return std::clamp(std::chrono::ceil<seconds>(*left) + kGrace, kGrace, kLongestRun);
+}
+
 }  // namespace
 
-Json cleanup_job(const PodVisit& where, const CleanupRequest& request) {
+Json cleanup_job(const PodVisit& where, const CleanupRequest& request, Deadline deadline) {
   Json pod = {{"nodeName", where.node},
               {"hostNetwork", true},
               {"hostPID", true},
@@ -198,11 +281,11 @@ Json cleanup_job(const PodVisit& where, const CleanupRequest& request) {
   Json job_template = {{"metadata", {{"labels", labels()}}}, {"spec", std::move(pod)}};
   return {{"apiVersion", "batch/v1"},
           {"kind", "Job"},
-          {"metadata", {{"generateName", "kubectl-cni-cleanup-"}, {"labels", labels()}}},
+          {"metadata", {{"name", "kubectl-cni-cleanup-" + random_word()}, {"labels", labels()}}},
           {"spec",
            {{"backoffLimit", 0},
-            {"activeDeadlineSeconds", kLongestRun},
-            {"ttlSecondsAfterFinished", kKeptFor},
+            {"activeDeadlineSeconds", longest_run(deadline).count()},
+            {"ttlSecondsAfterFinished", kKeptFor.count()},
             {"template", std::move(job_template)}}}};
 }
 

@@ -19,9 +19,10 @@ struct PodVisit {
 
 /// The Job that makes this visit: one privileged pod in the node's own network and process
 /// namespaces, whatever the node's taints, that feeds the script to a shell among the node's own
-/// files. A Job and not a bare Pod, because the cluster ends it (activeDeadlineSeconds) and takes
-/// it away (ttlSecondsAfterFinished) when we cannot any more.
-kube::Json cleanup_job(const PodVisit& where, const CleanupRequest& request);
+/// files. Its name is one that nobody else has. A Job and not a bare Pod, because the cluster ends
+/// it (activeDeadlineSeconds, soon after the deadline) and takes it away (ttlSecondsAfterFinished)
+/// when we cannot any more.
+kube::Json cleanup_job(const PodVisit& where, const CleanupRequest& request, Deadline deadline);
 
 /// Runs the script once (kWaitConf: again and again until the deadline) and returns its report, as
 /// visit() does. The Job is deleted in any case, after Ctrl-C too. `tell` hears what is waited for.

@@ -31,11 +31,23 @@ void add_flags(cxxopts::OptionAdder& add) {
   cli::add_daemonset_flags(add);
 }
 
+void count(Tally& tally, const Visit& visit, const Outcome& outcome) {
+  if (outcome.error && outcome.error->status() == ExitStatus::kInterrupted) {
+    (outcome.begun ? tally.interrupted : tally.not_begun).push_back(visit.node);
+  } else if (outcome.error || !outcome.report.clean()) {
+    tally.bad.push_back(visit.node);
+  } else {
+    ++tally.fine;
+  }
+}
+
 // One line for all that Ctrl-C has left in the middle.
-void tell_interrupted(cli::Context& context, const std::vector<std::string>& nodes) {
-  if (nodes.empty()) return;
-  context.note(fmt::format("interrupted in the middle of {}: run it again to be sure of them",
-                           some_of(nodes, 10)));
+void tell_interrupted(cli::Context& context, const Tally& tally) {
+  if (tally.interrupted.empty() && tally.not_begun.empty()) return;
+  if (!tally.interrupted.empty()) {
+    context.note(fmt::format("interrupted in the middle of {}: run it again to be sure of them",
+                             some_of(tally.interrupted, 10)));
+  }
   throw Interrupted();
 }
 
@@ -46,19 +58,14 @@ void run(cli::Context& context) {
   if (!context.flags().flag("check")) {
     context.loop().run(cli::mend_in_passing(context, /*makes_backups=*/false));
   }
-  std::size_t ended = 0;
-  std::vector<std::string> bad, interrupted;
+  Tally tally;
   make_visits(context, visits, ssh, kinds, [&](const Visit& visit, const Outcome& outcome) {
-    if (outcome.error && outcome.error->status() == ExitStatus::kInterrupted) {
-      interrupted.push_back("node/" + visit.node);
-      return;
-    }
-    tell(context, visit, outcome);
-    ++ended;
-    if (outcome.error || !outcome.report.clean()) bad.push_back(visit.node);
+    count(tally, visit, outcome);
+    bool broken_off = outcome.error && outcome.error->status() == ExitStatus::kInterrupted;
+    if (!broken_off) tell(context, visit, outcome);
   });
-  if (visits.size() > 1) context.note(summary_of(ended, bad));
-  tell_interrupted(context, interrupted);
+  if (visits.size() > 1) context.note(summary_of(tally));
+  tell_interrupted(context, tally);
 }
 
 }  // namespace

@@ -29,8 +29,10 @@ void add_kind_flags(cxxopts::OptionAdder& add);
 
 struct Kinds {
   std::vector<std::string> scripts;  ///< CleanupRequest::kinds
-  bool any_of_script = true;         ///< else nobody need visit the node
   bool marks = true;                 ///< what flannel wrote on the Node object
+  bool links = true;                 ///< which only those marks may tell the VNI of
+
+  bool only_marks() const { return marks && !links && scripts.empty(); }
 };
 /// Throws Error (kUsage) that names the kinds.
 Kinds chosen_kinds(const cli::Context& context);
@@ -57,6 +59,7 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context, const Kinds& kinds);
 struct Outcome {
   cni::CleanupReport report;
   std::optional<Error> error;
+  bool begun = true;  ///< else it was interrupted before
 };
 
 /// Makes the visits, several at a time, and calls `told` in this thread as each one has ended, with
@@ -66,7 +69,13 @@ void make_visits(cli::Context& context, const std::vector<Visit>& visits, ssh::O
 
 /// The result lines of one node.
 void tell(cli::Context& context, const Visit& visit, const Outcome& outcome);
-/// The line that sums up so many, of which these are not clean.
-std::string summary_of(std::size_t visits, const std::vector<std::string>& bad);
+
+/// What the visits came to, by the nodes' names.
+struct Tally {
+  std::size_t fine = 0;
+  std::vector<std::string> bad, interrupted, not_begun;
+};
+/// "summary: 3 of 50 nodes are fine, not so w4; not visited: w5, w6, and 40 more"
+std::string summary_of(const Tally& tally);
 
 }  // namespace kcni::cleanup

@@ -70,8 +70,11 @@ Kinds chosen_kinds(const cli::Context& context) {
   for (const auto& [name, kinds] : kKinds) {
     if (chosen(name)) result.scripts.insert(result.scripts.end(), kinds.begin(), kinds.end());
   }
-  result.any_of_script = !result.scripts.empty();
   result.marks = chosen("annotation");
+  result.links = chosen("link");
+  if (result.scripts.empty() && !result.marks) {
+    throw wrong_usage("--skip leaves no kind of residue to be about");
+  }
   return result;
 }
 

@@ -65,12 +65,25 @@ void add_pod_ranges(cni::FlannelNetwork& network, const std::vector<Json>& nodes
   }
 }
 
+// Routes and connections into such a range would be everybody's.
+void leave_out_too_wide(cli::Context& context, cni::FlannelNetwork& network) {
+  std::erase_if(network.ranges, [&](const cni::Cidr& range) {
+    if (!range.too_wide()) return false;
+    context.warn(fmt::format(
+        "flannel's ConfigMap has the network {}, too wide to be that of pods: it is left out of "
+        "account",
+        range.text()));
+    return true;
+  });
+}
+
 Task<Cluster> read_cluster(cli::Context& context) {
   kube::Client client = context.client();
   Cluster cluster;
   auto selection = cli::node_selection(context);
   cluster.nodes = co_await cni::select_nodes(client, selection, /*metadata_only=*/false);
   cluster.network = co_await cni::find_flannel_network(client);
+  leave_out_too_wide(context, cluster.network);
   cni::add_vnis(cluster.network, cluster.nodes);
   cni::NamedDaemonSets named = cli::named_daemonsets(context);
   cluster.daemonsets = co_await cni::find_cni_daemonsets(client, named);
@@ -215,7 +228,7 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context, const Kinds& kinds) 
   std::vector<std::string> reasons;
   if (mode == Mode::kClean && cluster.network.ranges.empty() && !context.flags().flag("force")) {
     throw refused(
-        "nothing was cleaned: flannel's address range is not known (no ConfigMap with its "
+        "nothing was cleaned: flannel's address range is not known (no ConfigMap with it in its "
         "net-conf.json), so neither are the pods that still use it (--force cleans all the same)");
   }
   if (mode == Mode::kCheck && cluster.network.ranges.empty()) {

@@ -115,9 +115,16 @@ void tell(cli::Context& context, const Visit& visit, const Outcome& outcome) {
   if (outcome.error) context.report(*outcome.error);
 }
 
-std::string summary_of(std::size_t visits, const std::vector<std::string>& bad) {
-  auto good = fmt::format("summary: {} of {} nodes are fine", visits - bad.size(), visits);
-  return bad.empty() ? good : fmt::format("{}, not so {}", good, some_of(bad, 10));
+std::string summary_of(const Tally& tally) {
+  auto all = tally.fine + tally.bad.size() + tally.interrupted.size() + tally.not_begun.size();
+  auto line = fmt::format("summary: {} of {} nodes are fine", tally.fine, all);
+  auto add = [&](const char* what, const std::vector<std::string>& nodes) {
+    if (!nodes.empty()) line += fmt::format("{}{}", what, some_of(nodes, 10));
+  };
+  add(", not so ", tally.bad);
+  add("; interrupted in the middle: ", tally.interrupted);
+  add("; not visited: ", tally.not_begun);
+  return line;
 }
 
 }  // namespace kcni::cleanup

@@ -1,9 +1,7 @@
 // Carrying the visits out: over ssh in threads of their own, or by pods on the event loop.
 #include <fmt/format.h>
 
-#include <chrono>
-#include <map>
-#include <mutex>
+#include <memory>
 
 #include "common/base/bounded.h"
 #include "common/base/text.h"
@@ -13,6 +11,7 @@
 #include "common/ssh/passphrases.h"
 #include "common/ssh/pool.h"
 #include "plugins/cleanup/cleanup.h"
+#include "plugins/cleanup/rows.h"
 
 namespace kcni::cleanup {
 
@@ -20,59 +19,6 @@ using cni::CleanupReport;
 using Mode = cni::CleanupRequest::Mode;
 
 namespace {
-
-constexpr std::chrono::seconds kQuiet{5};
-
-/// What each node that is being visited is at, for the screen. set() and done() may be called from
-/// any thread, draw() only from the one that owns the screen.
-class Rows {
- public:
-  Rows(cli::Context& context, std::size_t total) : context_(context), total_(total) {}
-
-  void set(const std::string& node, const std::string& state) {
-    std::lock_guard lock(mutex_);
-    auto [row, is_new] = rows_.try_emplace(node);
-    if (is_new) row->second.since = Clock::now();
-    row->second.state = state;
-  }
-
-  void done(const std::string& node) {
-    std::lock_guard lock(mutex_);
-    rows_.erase(node);
-    ++ended_;
-    context_.live().drop(node);
-    if (ended_ == total_) context_.live().drop(kTotal);
-  }
-
-  // Without a terminal only what takes long is worth a line.
-  void draw() {
-    std::lock_guard lock(mutex_);
-    for (const auto& [node, row] : rows_) {
-      context_.live().set(node, fmt::format("node/{} {}", node, row.state));
-      if (!context_.live().on_terminal() && Clock::now() - row.since > kQuiet) {
-        context_.waiting(fmt::format("node/{}: {}", node, row.state));
-      }
-    }
-    if (total_ > 1 && ended_ < total_) {
-      context_.live().set(kTotal, fmt::format("nodes {}", cli::bar(ended_, total_)));
-    }
-    context_.remind();
-  }
-
- private:
-  static constexpr const char* kTotal = "~";  // below all nodes
-
-  struct Row {
-    std::string state;
-    Clock::time_point since;
-  };
-
-  cli::Context& context_;
-  std::size_t total_;
-  std::size_t ended_ = 0;
-  std::mutex mutex_;
-  std::map<std::string, Row> rows_;
-};
 
 std::string shown(const cni::CleanupStep& step) {
   return fmt::format("{} {}", cli::bar(step.number - 1, step.of), step.kind);
@@ -94,7 +40,7 @@ class Visits {
         told_(told),
         kinds_(kinds),
         parallel_(static_cast<std::size_t>(context.flags().number("parallel", 1))),
-        rows_(context, visits.size()) {}
+        rows_(std::make_shared<Rows>(context, visits.size())) {}
 
   void by_ssh(ssh::Options options) {
     ssh::Passphrases passphrases([this](const std::string& prompt) {
@@ -111,28 +57,28 @@ class Visits {
     };
     ssh::run_parallel<Outcome>(parallel_, jobs, on_end, [&] {
       passphrases.serve();
-      rows_.draw();
+      rows_->draw();
     });
   }
 
   Task<> by_pods() {
-    context_.loop().every(ssh::kIdle, [this] { rows_.draw(); });
+    context_.loop().every(ssh::kIdle, [rows = rows_] { rows->draw(); });
     co_await at_most(parallel_, visits_.size(),
                      [this](std::size_t i) { return visit_with_pod(visits_[i]); });
   }
 
  private:
   Outcome visit_by_ssh(const Visit& visit, const ssh::Options& options) {
-    if (!kinds_.any_of_script) return {nothing_found(), {}};
     Outcome outcome;
+    if (!needs_look(visit, outcome)) return outcome;
     auto deadline = context_.deadline();
     try {
-      rows_.set(visit.node, "logging in");
+      rows_->set(visit.node, "logging in");
       ssh::Session session(visit.target, options, deadline, &http::stop_flag());
-      rows_.set(visit.node, "looking at it");
+      rows_->set(visit.node, "looking at it");
       outcome.report =
-          cni::visit(session, visit.request, deadline,
-                     [&](const cni::CleanupStep& step) { rows_.set(visit.node, shown(step)); });
+          cni::visit(session, request_of(visit), deadline,
+                     [&](const cni::CleanupStep& step) { rows_->set(visit.node, shown(step)); });
     } catch (const Error& error) {
       outcome.error = error;
     }
@@ -141,14 +87,12 @@ class Visits {
 
   Task<> visit_with_pod(const Visit& visit) {
     Outcome outcome;
-    if (!kinds_.any_of_script) {
-      outcome.report = nothing_found();
-    } else {
-      rows_.set(visit.node, "making a pod on it");
+    if (needs_look(visit, outcome)) {
+      rows_->set(visit.node, "making a pod on it");
       try {
         outcome.report = co_await cni::visit_by_pod(
-            context_.client(), visit.pod, visit.request, context_.deadline(),
-            [this, &visit](const std::string& state) { rows_.set(visit.node, state); });
+            context_.client(), visit.pod, request_of(visit), context_.deadline(),
+            [this, &visit](const std::string& state) { rows_->set(visit.node, state); });
       } catch (const Error& error) {
         outcome.error = error;
       }
@@ -164,7 +108,7 @@ class Visits {
         outcome.error = error;
       }
     }
-    rows_.done(visit.node);
+    rows_->done(visit.node);
     told_(visit, outcome);
   }
 
@@ -176,9 +120,15 @@ class Visits {
       if (!marks.empty()) report.status = 1;
       co_return;
     }
-    bool goes = visit.request.mode == Mode::kClean && report.clean() && !visit.flannel_runs &&
-                visit.request.pods_left == 0U;
-    if (!goes || marks.empty()) co_return;
+    if (visit.request.mode != Mode::kClean || marks.empty()) co_return;
+    auto reason = reason_to_keep_marks(visit, report);
+    if (kinds_.only_marks()) forget_found(report);
+    if (!report.clean()) co_return;
+    if (!reason.empty()) {
+      for (auto& mark : marks) mark.detail = reason;
+      report.kept.insert(report.kept.end(), marks.begin(), marks.end());
+      co_return;
+    }
     if (visit.request.dry_run) {
       auto commands = cni::commands_to_remove_marks(visit.object);
       report.would.insert(report.would.end(), commands.begin(), commands.end());
@@ -189,12 +139,53 @@ class Visits {
     report.removed.insert(report.removed.end(), removed.begin(), removed.end());
   }
 
+  // False when the outcome is there without one.
+  bool needs_look(const Visit& visit, Outcome& outcome) const {
+    if (http::stop_flag()) {
+      outcome.error = Interrupted();
+      outcome.begun = false;
+      return false;
+    }
+    if (!kinds_.only_marks() || visit.request.mode != Mode::kCheck) return true;
+    outcome.report = nothing_found();
+    return false;
+  }
+
+  // Where only the marks are to go, the links that they may tell the VNI of are looked for first.
+  cni::CleanupRequest request_of(const Visit& visit) const {
+    auto request = visit.request;
+    if (!kinds_.only_marks()) return request;
+    request.mode = Mode::kCheck;
+    request.kinds = {"link"};
+    request.dry_run = false;
+    return request;
+  }
+
+  static void forget_found(CleanupReport& report) {
+    report.found.clear();
+    if (report.failed.empty()) report.status = 0;
+  }
+
+  std::string reason_to_keep_marks(const Visit& visit, const CleanupReport& report) const {
+    if (visit.flannel_runs) return "flannel still runs there";
+    if (auto left = visit.request.pods_left.value_or(0)) {
+      return fmt::format("pods with a flannel address left here: {}", left);
+    }
+    if (kinds_.only_marks() && !report.found.empty()) {
+      return fmt::format("it tells that {} is flannel's", cni::describe(report.found.front()));
+    }
+    if (!kinds_.links && !kinds_.only_marks()) {
+      return "it tells which links are flannel's, which were left alone";
+    }
+    return "";
+  }
+
   cli::Context& context_;
   const std::vector<Visit>& visits_;
   const std::function<void(const Visit&, const Outcome&)>& told_;
   const Kinds& kinds_;
   std::size_t parallel_;
-  Rows rows_;
+  std::shared_ptr<Rows> rows_;  ///< shared with the loop, which may outlive this
 };
 
 }  // namespace

@@ -123,7 +123,8 @@ TEST_CASE("residue: what flannel wrote on the Node, and nothing of others") {
 
 TEST_CASE("residue: the pod that visits a node") {
   cni::PodVisit where{.node = "w1", .ns = "kube-system", .image = "tools:1"};
-  auto job = cni::cleanup_job(where, {.mode = Mode::kCheck, .networks = {"10.244.0.0/16"}});
+  auto job = cni::cleanup_job(where, {.mode = Mode::kCheck, .networks = {"10.244.0.0/16"}},
+                              Deadline::never());
   const auto& pod = kube::at(job, "/spec/template/spec");
   CHECK(kube::text_at(pod, "/nodeName") == "w1");
   CHECK(kube::flag_at(pod, "/hostNetwork"));
