@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/ssh/libssh.h"
 #include "common/ssh/session.h"
 
@@ -97,7 +98,7 @@ void refuse_revoked(ssh_session session, const std::string& whom) {
     auto file = option_of(session, which);
     std::ifstream lines(file);
     for (std::string line; std::getline(lines, line);) {
-      if (!line.starts_with("@revoked") || line.find(text) == std::string::npos) continue;
+      if (!trim(line).starts_with("@revoked") || line.find(text) == std::string::npos) continue;
       throw failed(fmt::format("{}: host key {} is revoked in {}: give the node a new one", whom,
                                fingerprint(session), file));
     }

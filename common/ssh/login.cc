@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,9 +18,6 @@ namespace {
 using Key = std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)>;
 
 constexpr const char* kDoing = "logging in";
-
-// What a user calls a key whose file libssh does not tell.
-constexpr const char* kUsualKey = "your private key (~/.ssh, or what ssh_config names)";
 
 // As a shell does, and ssh -i.
 std::string expand_home(const std::string& file) {
@@ -78,13 +74,7 @@ class Login {
 
   /// The agent's keys, those of ~/.ssh/config and the usual ones.
   bool with_usual_keys() {
-    for (;;) {
-      asked_ = false;
-      bool in = accepted([&] { return ssh_userauth_publickey_auto(session_, nullptr, nullptr); });
-      if (in || !asked_) return in;
-      if (!answer_) return false;
-      refused_ = answer_;
-    }
+    return accepted([&] { return ssh_userauth_publickey_auto(session_, nullptr, nullptr); });
   }
 
   Error denied() const {
@@ -100,19 +90,31 @@ class Login {
   }
 
   bool with_locked_key(const std::string& file) {
-    std::optional<std::string> passphrase;
-    while ((passphrase = ask(file, passphrase))) {
-      if (auto key = load(file, passphrase->c_str())) return with_key(key);
+    auto opened = open(file);
+    return opened.key && with_key(opened.key);
+  }
+
+  struct Opened {
+    Passphrase passphrase;
+    Key key{nullptr, &ssh_key_free};
+  };
+
+  // Asks until the key opens: a passphrase is not wrong because the server refuses the key.
+  Opened open(const std::string& file) {
+    Opened opened;
+    while (!opened.key && (opened.passphrase = ask(file, std::move(opened.passphrase)))) {
+      opened.key = load(file, opened.passphrase->c_str());
     }
-    hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`", file);
-    return false;
+    if (!opened.key) {
+      hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`", file);
+    }
+    return opened;
   }
 
   // While the user types, the time that a login may take does not run.
-  std::optional<std::string> ask(const std::string& key,
-                                 const std::optional<std::string>& refused) {
-    if (!options_.passphrases) return std::nullopt;
-    auto answer = options_.passphrases->get(key, refused, unhurried_);
+  Passphrase ask(const std::string& key, Passphrase wrong) {
+    if (!options_.passphrases) return nullptr;
+    auto answer = options_.passphrases->get(key, std::move(wrong), unhurried_);
     patience_ = unhurried_.limited(options_.connect_timeout);
     return answer;
   }
@@ -123,29 +125,22 @@ class Login {
   }
 
   bool answer(char* buffer, std::size_t size) {
-    asked_ = true;
-    answer_.reset();
+    if (thrown_) return false;  // libssh goes on to the next key all the same
     try {
-      answer_ = ask(current_key(), refused_);
+      auto text = open(current_key()).passphrase;
+      if (!text || text->size() >= size) return false;
+      std::copy_n(text->c_str(), text->size() + 1, buffer);
+      return true;
     } catch (...) {
       thrown_ = std::current_exception();
+      return false;
     }
-    if (answer_ && answer_->size() < size) {
-      std::copy_n(answer_->c_str(), answer_->size() + 1, buffer);
-      return true;
-    }
-    hint_ = fmt::format("; {0} has a passphrase: give it to the agent with `ssh-add {0}`",
-                        current_key());
-    answer_.reset();
-    return false;
   }
 
   // Which one with_usual_keys() is trying.
   std::string current_key() const {
     char* file = nullptr;
-    if (ssh_userauth_publickey_auto_get_current_identity(session_, &file) != SSH_OK || !file) {
-      return kUsualKey;
-    }
+    ssh_userauth_publickey_auto_get_current_identity(session_, &file);
     return take(file);
   }
 
@@ -221,8 +216,6 @@ class Login {
   Patience patience_;
   ssh_callbacks_struct callbacks_{};
   std::string hint_;
-  bool asked_ = false;  ///< for a passphrase, by libssh
-  std::optional<std::string> answer_, refused_;
   std::exception_ptr thrown_;
 };
 

@@ -1,12 +1,15 @@
 #include "common/ssh/passphrases.h"
 
 #include <fmt/format.h>
-#include <libssh/libssh.h>
+#include <poll.h>
 #include <string.h>  // explicit_bzero
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+
+#include "common/base/error.h"
 
 namespace kcni::ssh {
 
@@ -14,44 +17,69 @@ namespace {
 
 constexpr int kMaxAsked = 3;
 constexpr std::chrono::milliseconds kSlice{100};
+constexpr const char* kDoing = "waiting for a passphrase";
 
-void wipe(std::string& text) {
-  explicit_bzero(text.data(), text.size());
-}
+/// A question on the terminal, whose answer is not shown.
+class Prompt {
+ public:
+  explicit Prompt(const std::string& prompt) {
+    tcgetattr(STDIN_FILENO, &before_);
+    auto silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    // These would leave the terminal silent behind us.
+    silent.c_cc[VQUIT] = silent.c_cc[VSUSP] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fmt::print(stderr, "{}", prompt);
+  }
+  // Half a passphrase is not for the shell that reads next.
+  ~Prompt() {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    fmt::print(stderr, "\n");
+  }
+  Prompt(const Prompt&) = delete;
+  Prompt& operator=(const Prompt&) = delete;
+
+ private:
+  termios before_{};
+};
 
 }  // namespace
 
-Passphrases::~Passphrases() {
-  for (auto& [key, known] : known_) {
-    if (known.passphrase) wipe(*known.passphrase);
-  }
+Passphrase make_passphrase(std::string_view text) {
+  auto wipe = [](std::string* typed) {
+    explicit_bzero(typed->data(), typed->size());
+    delete typed;
+  };
+  return std::shared_ptr<std::string>(new std::string(text), wipe);
 }
 
-std::optional<std::string> Passphrases::get(const std::string& key,
-                                            const std::optional<std::string>& refused,
-                                            const Patience& patience) {
+Passphrase Passphrases::get(const std::string& key, Passphrase wrong, const Patience& patience) {
   std::unique_lock lock(mutex_);
   auto& known = known_[key];
   // Another session may have been told of a better one meanwhile.
-  bool stale = refused && known.passphrase == refused;
-  if (stale) known.passphrase.reset();
-  while (!known.passphrase && known.asked < kMaxAsked) {
-    wanted_.insert(key);
+  if (wrong && known.passphrase == wrong) known.passphrase.reset();
+  wrong.reset();
+  for (;;) {
+    patience.check(kDoing);
+    if (known.passphrase || known.asked >= kMaxAsked) return known.passphrase;
+    wanted_.insert_or_assign(key, patience);
     answered_.wait_for(lock, kSlice);
-    lock.unlock();
-    patience.check("waiting for a passphrase");
-    lock.lock();
   }
-  return known.passphrase;
 }
 
 void Passphrases::serve() {
   std::unique_lock lock(mutex_);
   while (!wanted_.empty()) {
-    auto key = *wanted_.begin();
+    auto [key, patience] = *wanted_.begin();
     bool again = known_[key].asked > 0;
     lock.unlock();
-    auto answer = ask_(fmt::format("{}Passphrase for {}: ", again ? "Not it. " : "", key));
+    Passphrase answer;
+    try {
+      patience.check(kDoing);
+      answer = ask_(fmt::format("{}Passphrase for {}: ", again ? "Not it. " : "", key));
+    } catch (const Error&) {
+      // Whoever waits for it finds the same.
+    }
     lock.lock();
     auto& known = known_[key];
     known.asked = answer ? known.asked + 1 : kMaxAsked;
@@ -61,16 +89,19 @@ void Passphrases::serve() {
   }
 }
 
-std::optional<std::string> read_passphrase(const std::string& prompt) {
-  if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) return std::nullopt;
-  fmt::print(stderr, "{}", prompt);
-  std::array<char, 1024> buffer{};
-  int rc = ssh_getpass("", buffer.data(), buffer.size(), 0, 0);
-  std::string text = buffer.data();
-  explicit_bzero(buffer.data(), buffer.size());
-  fmt::print(stderr, "\n");
-  if (rc != 0 || text.empty()) return std::nullopt;
-  return text;
+Passphrase read_passphrase(const std::string& prompt, Deadline deadline, StopFlag stop) {
+  if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) return nullptr;
+  Prompt asking(prompt);
+  Patience patience("passphrase", deadline, stop);
+  while (patience.wait(STDIN_FILENO, POLLIN, kDoing) == 0) {
+  }
+  std::array<char, 4096> line{};  // which a terminal hands over whole
+  auto size = read(STDIN_FILENO, line.data(), line.size());
+  std::string_view text(line.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  auto answer = text.empty() ? nullptr : make_passphrase(text);
+  explicit_bzero(line.data(), line.size());
+  return answer;
 }
 
 }  // namespace kcni::ssh

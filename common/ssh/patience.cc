@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "common/base/error.h"
@@ -31,6 +32,14 @@ void Patience::check(const std::string& doing) const {
   auto message = [&] { return fmt::format("{}: timed out while {}", whom_, doing); };
   if (deadline_.passed()) throw TimedOut(message());
   if (limit_.passed()) throw failed(message());
+}
+
+bool Patience::stopped_within(Milliseconds time) const {
+  constexpr Milliseconds kStep{10};
+  for (; stop_ && !stop_->load() && time > Milliseconds::zero(); time -= kStep) {
+    std::this_thread::sleep_for(kStep);
+  }
+  return stop_ && stop_->load();
 }
 
 short Patience::wait(int fd, short events, const std::string& doing) const {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/base/deadline.h"
+#include "common/base/error.h"
 
 namespace kcni::ssh {
 
@@ -28,7 +29,22 @@ class Patience {
   /// the caller loops. Returns poll's revents.
   short wait(int fd, short events, const std::string& doing) const;
 
+  /// What `call` returns. An Error that it throws after Ctrl-C, or less than `grace` before we hear
+  /// of it, becomes Interrupted: the signal also ends the process of a ProxyJump, and a connection
+  /// lost for that is no failure of its own.
+  template <typename Call>
+  auto interrupted_first(Milliseconds grace, Call call) const {
+    try {
+      return call();
+    } catch (const Error&) {
+      if (stopped_within(grace)) throw Interrupted();
+      throw;
+    }
+  }
+
  private:
+  bool stopped_within(Milliseconds time) const;
+
   std::string whom_;
   Deadline deadline_;
   Deadline limit_;

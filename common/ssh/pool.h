@@ -15,15 +15,15 @@
 
 namespace kcni::ssh {
 
-/// How often run_parallel() calls on_idle.
+/// How long run_parallel() lets pass without calling on_idle.
 inline constexpr std::chrono::milliseconds kIdle{200};
 
 /// Runs every job, at most `workers` at once (at least one), and returns their results in the
 /// order of the jobs when the last has ended. `on_end`, if given, is called in this thread as each
-/// one has ended, in the order of ending; `on_idle` too, every so often in between. A job tells of
-/// a failure in its result; when one throws all the same, the others still run and the first
-/// exception (in the order of the jobs) is thrown at the end; so is what on_end throws. R needs a
-/// default constructor.
+/// one has ended, in the order of ending; `on_idle` too, after these and every so often. A job
+/// tells of a failure in its result; when one throws all the same, the others still run and the
+/// first exception (in the order of the jobs) is thrown at the end; so is what on_end throws. R
+/// needs a default constructor.
 template <typename R>
 std::vector<R> run_parallel(std::size_t workers, const std::vector<std::function<R()>>& jobs,
                             const std::function<void(std::size_t, const R&)>& on_end = {},
@@ -66,7 +66,7 @@ std::vector<R> run_parallel(std::size_t workers, const std::vector<std::function
       lock.unlock();
       for (std::size_t i : now) tell(i);
       told += now.size();
-      if (now.empty() && on_idle) on_idle();
+      if (on_idle) on_idle();
     }
   }  // joins
   for (auto& error : errors) {

@@ -66,6 +66,7 @@ class Channel {
     bool eof_sent = false;
     std::size_t told = 0;
     while (!finished()) {
+      patience_.check(kDoing);  // a node that talks without end leaves no time for pause()
       bool moved = write(rest);
       if (rest.empty() && !eof_sent) {
         ssh_channel_send_eof(channel_.get());
@@ -157,7 +158,9 @@ class Channel {
 Result Session::run(const std::string& script, const std::vector<std::string>& args,
                     Deadline deadline, const std::function<void(std::string_view)>& on_line) {
   Patience patience(whom_, deadline, stop_);
-  auto result = Channel(session_.get(), whom_, patience).run(command_line(args), script, on_line);
+  auto result = patience.interrupted_first(grace(), [&] {
+    return Channel(session_.get(), whom_, patience).run(command_line(args), script, on_line);
+  });
   auto problem = sudo_problem(result);
   if (!problem.empty()) throw failed(fmt::format("{}: {}", whom_, problem));
   return result;

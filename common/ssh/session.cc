@@ -147,9 +147,11 @@ Session::Session(const Target& target, const Options& options, Deadline deadline
   auto limited = patience.limited(options.connect_timeout);
   apply_options(target, options);
   ssh_set_blocking(session_.get(), 0);
-  connect(limited);
-  verify_host_key(session_.get(), whom_, options.accept_new);
-  log_in(session_.get(), whom_, options, patience);
+  patience.interrupted_first(grace(), [&] {
+    connect(limited);
+    verify_host_key(session_.get(), whom_, options.accept_new);
+    log_in(session_.get(), whom_, options, patience);
+  });
 }
 
 Session::~Session() {
@@ -184,6 +186,11 @@ void Session::apply_options(const Target& target, const Options& options) {
   // libssh reads ~/.ssh/config once more in ssh_connect() unless told that it is done.
   bool done = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &done);
+}
+
+Milliseconds Session::grace() const {
+  bool proxied = !option_of(session_.get(), SSH_OPTIONS_PROXYCOMMAND).empty();
+  return Milliseconds(proxied ? 300 : 0);
 }
 
 void Session::connect(const Patience& patience) {

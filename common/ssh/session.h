@@ -51,6 +51,8 @@ class Session {
  private:
   void apply_options(const Target& target, const Options& options);
   void connect(const Patience& patience);
+  /// How much later than its proxy we may hear of Ctrl-C.
+  Milliseconds grace() const;
 
   std::string whom_;
   StopFlag stop_;

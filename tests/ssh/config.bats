@@ -91,11 +91,11 @@ logged_in_as() { grep -q "Accepted publickey for $1 " "$sshd_log"; }
   [ "$code" = 0 ] || one_error_line 'is not known'
 }
 
-# jump_to PORT: w2 is the way to an sshd that listens on its loopback only.
+# jump_to PORT [LINE...]: w2 is the way to an sshd that listens on its loopback only.
 jump_to() {
   serve w2 2299 'AllowTcpForwarding yes'
   jump_log=$sshd_log
-  serve w2 "$1" 'ListenAddress 127.0.0.1'
+  serve w2 "$1" 'ListenAddress 127.0.0.1' "${@:2}"
   trust "$(address w2)" 2299
   trust 127.0.0.1 "$1"
   map_to "w2 127.0.0.1:$1"
@@ -160,7 +160,35 @@ one_line_about_jump() {
   wait_for none_runs "60.$BASHPID"
 }
 
-none_runs() { ! grep -qzxF -e "$1" /proc/[0-9]*/cmdline; }
+one_runs() { grep -qzxF -e "$1" /proc/[0-9]*/cmdline; }
+none_runs() { ! one_runs "$1"; }
+
+# interrupted_when COMMAND...: Ctrl-C as a terminal gives it, which is to all of the process group,
+# once the command succeeds.
+interrupted_when() {
+  env --default-signal=INT setsid "${at_home[@]}" kubectl-cni-cleanup w2 --check --host-map "$home/map" \
+    --ssh-key "$key" >/dev/null 2>"$home/said" 3>&- &
+  local group=$!
+  wait_for "$@"
+  kill -INT -- "-$group"
+  code=0
+  wait "$group" || code=$?
+  errors=$(cat "$home/said")
+  [ "$code" = 130 ]
+  one_error_of_many interrupted
+}
+
+@test "Ctrl-C while a ProxyCommand connects, which it ends as well: exit code 130" {
+  map_to 'w2 127.0.0.1:2203'
+  config 'Host 127.0.0.1' "  ProxyCommand sleep 60.$BASHPID"
+  interrupted_when one_runs "60.$BASHPID"
+}
+
+@test "Ctrl-C behind a ProxyJump once we are in: exit code 130" {
+  jump_to 2203 "ForceCommand sleep 20.$BASHPID"
+  config "$(jump_host)" 'Host 127.0.0.1' '  ProxyJump jump'
+  interrupted_when one_runs "20.$BASHPID"
+}
 
 @test "a ProxyCommand that does not exist: one line" {
   map_to 'w2 127.0.0.1:2203'

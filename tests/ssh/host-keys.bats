@@ -87,11 +87,14 @@ load prelude
 
 @test "a key that is marked @revoked is refused, also with --ssh-accept-new" {
   door w1 2201
-  printf '@revoked * %s\n' "$(cut -d' ' -f1,2 "$KCNI_WORLD/ssh/host_key.pub")" >>"$home/.ssh/known_hosts"
-  for flags in '' --ssh-accept-new; do
-    # shellcheck disable=SC2086 # none or one
-    check_with_key 1 w1 $flags
-    one_error_line node/w1
+  cp "$home/.ssh/known_hosts" "$home/known"
+  for mark in @revoked $' \t@revoked'; do
+    printf '%s * %s\n' "$mark" "$(cut -d' ' -f1,2 "$KCNI_WORLD/ssh/host_key.pub")" | cat "$home/known" - >"$home/.ssh/known_hosts"
+    for flags in '' --ssh-accept-new; do
+      # shellcheck disable=SC2086 # none or one
+      check_with_key 1 w1 $flags
+      one_error_line node/w1 'is revoked'
+    done
   done
 }
 

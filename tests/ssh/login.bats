@@ -19,11 +19,14 @@ stranger() {
   ssh-keygen -q -t ed25519 -N '' -f "$stranger"
 }
 
-# lock_key FILE: the nodes' key behind the passphrase "open".
+# lock_key FILE [KEY]: the nodes' key, or this one, behind the passphrase "open".
 lock_key() {
-  install -m 600 "$key" "$1"
+  install -m 600 "${2:-$key}" "$1"
   ssh-keygen -q -p -P '' -N open -f "$1" >/dev/null
 }
+
+# no_public_half FILE: nor can libssh write it down, as in a folder that it may only read.
+no_public_half() { ln -s missing/folder "$1.pub"; }
 
 @test "the key that is named lets in" {
   door w1 2201
@@ -255,4 +258,72 @@ certify() {
     "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map" --ssh-key "$home/locked"
   contains "$shown" 'ended 130'
   contains "$shown" ' echo '
+}
+
+@test "a passphrase is waited for until --timeout: exit code 3, the terminal echoes again, the half of it is lost" {
+  needs script
+  door w1 2201
+  lock_key "$home/locked"
+  at_prompt() { printf half >&7; }
+  begun=$SECONDS
+  # shellcheck disable=SC2016 # the terminal's shell expands it
+  on_terminal '' bash -c '"$@"; echo "ended $?"; stty -a; read -t 0.1 -n 1 && echo "half is there"' bash \
+    "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map" --ssh-key "$home/locked" --timeout 2s
+  since "$begun" 5
+  contains "$shown" 'waiting for a passphrase'
+  contains "$shown" 'ended 3'
+  contains "$shown" ' echo '
+  lacks "$shown" half
+}
+
+@test "Ctrl-C at one passphrase: no other is asked for, of the same node or of the next" {
+  needs script
+  for node in w1 w2; do serve "$node" 2201 && trust "$(address "$node")" 2201; done
+  map_to "w1 $(address w1):2201" "w2 $(address w2):2201"
+  for file in first second third; do lock_key "$home/$file"; done
+  printf '%s\n' "Host $(address w1)" "  IdentityFile $home/first" "  IdentityFile $home/second" \
+    "Host $(address w2)" "  IdentityFile $home/third" >"$home/.ssh/config"
+  on_terminal $'\003' "${at_home[@]}" kubectl-cni-cleanup w1 w2 --check --host-map "$home/map"
+  [ "$(asked "$BATS_TEST_TMPDIR/terminal")" = 1 ]
+  [ "$code" = 130 ]
+}
+
+@test "a passphrase that opens the key is not asked for again when the node refuses the key" {
+  needs script
+  door w1 2201
+  stranger
+  lock_key "$home/.ssh/id_ed25519" "$stranger"
+  no_public_half "$home/.ssh/id_ed25519"
+  on_terminal open "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map"
+  [ "$(asked "$BATS_TEST_TMPDIR/terminal")" = 1 ]
+  [ "$code" = 1 ]
+  contains "$shown" 'permission denied'
+  lacks "$shown" 'has a passphrase'
+}
+
+@test "two keys, one refused by the node, one with a passphrase mistyped at first: only this is asked for again" {
+  needs script
+  door w1 2201
+  stranger
+  lock_key "$home/.ssh/id_ed25519" "$stranger"
+  no_public_half "$home/.ssh/id_ed25519"
+  lock_key "$home/.ssh/id_ecdsa"
+  at_prompt() { if [ "$2" = 2 ]; then echo shut >&7; else echo open >&7; fi; }
+  on_terminal '' "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map"
+  [ "$(asked "$BATS_TEST_TMPDIR/terminal")" = 3 ]
+  contains "$shown" "Not it. Passphrase for $home/.ssh/id_ecdsa: "
+  [ "$code" = 0 ]
+}
+
+@test "a wrong passphrase is wiped from memory before the next is asked for" {
+  needs script
+  door w1 2201
+  lock_key "$home/locked"
+  at_prompt() {
+    [ "$2" = 1 ] || "$BATS_TEST_DIRNAME/in-memory" "$(pgrep -f "^kubectl-cni-cleanup .*$home/map")" "$1" >>"$home/found"
+    echo "$1" >&7
+  }
+  on_terminal shut-and-forgotten "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map" --ssh-key "$home/locked"
+  cat "$home/found"
+  [ "$(cat "$home/found")" = $'absent\nabsent' ]
 }

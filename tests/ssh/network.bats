@@ -93,6 +93,13 @@ hung() {
   [ "$output" = 'node/w2 clean' ]
 }
 
+@test "a node that talks without end: --timeout ends it with exit code 3" {
+  door w1 2202 'ForceCommand yes'
+  begun=$SECONDS
+  check_with_key 3 w1 --timeout 3s
+  one_node_late "$begun" w1
+}
+
 @test "Ctrl-C at a hung sshd: exit code 130 at once, and one error line" {
   hung 2202
   "${at_home[@]}" kubectl-cni-cleanup w1 --check --host-map "$home/map" --ssh-key "$key" 2>"$home/said" 3>&- &

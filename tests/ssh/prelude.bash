@@ -136,6 +136,9 @@ since() {
   fi
 }
 
+# at_prompt ANSWER N: what is done at the Nth question of on_terminal, unless a test does otherwise.
+at_prompt() { echo "$1" >&7; }
+
 # on_terminal ANSWER COMMAND...: on a terminal, where ANSWER is typed whenever a passphrase is asked
 # for (typed before, it could get lost). What the terminal showed is in $shown, the exit code in $code.
 on_terminal() {
@@ -149,7 +152,7 @@ on_terminal() {
     kill -0 "$terminal" 2>/dev/null || break
     if [ "$(asked "$log")" -gt "$answered" ]; then
       answered=$((answered + 1))
-      echo "$answer" >&7
+      at_prompt "$answer" "$answered"
     fi
     sleep 0.05
   done

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "common/base/error.h"
@@ -126,7 +127,7 @@ TEST_CASE("ssh: one passphrase serves all sessions; a wrong one is asked for aga
   int asked = 0;
   ssh::Passphrases passphrases([&](const std::string& prompt) {
     CHECK(prompt.ends_with("Passphrase for ~/key: "));
-    return ++asked == 1 ? std::optional<std::string>("wrong") : "right";
+    return ssh::make_passphrase(++asked == 1 ? "wrong" : "right");
   });
   ssh::Patience patience("node/w1: ssh h", Deadline::after(5s), nullptr);
   std::atomic<int> right{0}, ended{0};
@@ -134,10 +135,10 @@ TEST_CASE("ssh: one passphrase serves all sessions; a wrong one is asked for aga
     std::vector<std::jthread> sessions;
     for (int i = 0; i < 4; ++i) {
       sessions.emplace_back([&] {
-        std::optional<std::string> answer;
+        ssh::Passphrase answer;
         while ((answer = passphrases.get("~/key", answer, patience)) && *answer != "right") {
         }
-        right += answer == "right";
+        right += answer && *answer == "right";
         ++ended;
       });
     }
@@ -145,10 +146,75 @@ TEST_CASE("ssh: one passphrase serves all sessions; a wrong one is asked for aga
   }
   CHECK(right == 4);
   CHECK(asked == 2);
-  ssh::Passphrases nobody([](const std::string&) { return std::nullopt; });
+  ssh::Passphrases nobody([](const std::string&) { return nullptr; });
   std::jthread server([&](const std::stop_token& stop) {
     while (!stop.stop_requested()) nobody.serve();
   });
   CHECK_FALSE(nobody.get("~/key", {}, patience));
   CHECK_FALSE(nobody.get("~/key", {}, patience));
+}
+
+TEST_CASE("ssh: a wrong passphrase is let go, to be wiped, before the next is asked for") {
+  std::weak_ptr<const std::string> wrong;
+  int asked = 0;
+  bool let_go = false;
+  ssh::Passphrases passphrases([&](const std::string&) {
+    if (asked++ > 0) {
+      let_go = wrong.expired();
+      return ssh::make_passphrase("right");
+    }
+    auto typed = ssh::make_passphrase("wrong");
+    wrong = typed;
+    return typed;
+  });
+  ssh::Patience patience("node/w1: ssh h", Deadline::after(5s), nullptr);
+  std::jthread server([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) passphrases.serve();
+  });
+  auto answer = passphrases.get("~/key", nullptr, patience);
+  answer = passphrases.get("~/key", std::move(answer), patience);
+  CHECK(*answer == "right");
+  CHECK(let_go);
+}
+
+TEST_CASE("ssh: after Ctrl-C or the deadline nobody is asked for a passphrase") {
+  std::atomic<bool> stop{false};
+  std::atomic<int> interrupted{0};
+  int asked = 0;
+  ssh::Passphrases passphrases([&](const std::string&) -> ssh::Passphrase {
+    ++asked;
+    stop = true;
+    return nullptr;
+  });
+  ssh::Patience patience("node/w1: ssh h", Deadline::never(), &stop);
+  ssh::Patience late("node/w1: ssh h", Deadline::after(1ms), nullptr);
+  {
+    std::vector<std::jthread> sessions;
+    for (const char* key : {"~/a", "~/b", "~/c"}) {
+      sessions.emplace_back([&, key] {
+        interrupted += error_of([&] { passphrases.get(key, nullptr, patience); }) == "interrupted";
+      });
+    }
+    while (interrupted < 3) passphrases.serve();
+  }
+  CHECK(asked == 1);
+  CHECK(interrupted == 3);
+  std::this_thread::sleep_for(3ms);
+  CHECK_THROWS_AS(passphrases.get("~/d", nullptr, late), TimedOut);
+}
+
+TEST_CASE("ssh: a connection that Ctrl-C has cut is an interruption") {
+  std::atomic<bool> stop{false};
+  ssh::Patience patience("node/w1: ssh h", Deadline::never(), &stop);
+  auto lose = []() -> int { throw failed("connection lost"); };
+  CHECK(patience.interrupted_first(0ms, [] { return 1; }) == 1);
+  CHECK(error_of([&] { patience.interrupted_first(0ms, lose); }) == "connection lost");
+  stop = true;
+  CHECK_THROWS_AS(patience.interrupted_first(0ms, lose), Interrupted);
+  stop = false;
+  std::jthread late([&] {
+    std::this_thread::sleep_for(20ms);
+    stop = true;
+  });
+  CHECK_THROWS_AS(patience.interrupted_first(5s, lose), Interrupted);
 }
