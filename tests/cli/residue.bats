@@ -41,7 +41,7 @@ export -f only_flannel_differs not
     snapshot >/run/after
     only_flannel_differs /run/before /run/after
     [ ! -e /run/pwned ]
-    [ "$(stat -c %a /var/lib/kubectl-cni/cni-net.d/10-flannel.conflist)" = 600 ]
+    [ "$(stat -c %a /var/lib/kubectl-cni/cni-net.d)" = 700 ]
     residue check vni=1 "${networks[@]}"
     residue clean vni=1 "${networks[@]}" pods-left=0 >/run/second
     not grep -E '^(removed|failed)' /run/second
@@ -170,28 +170,6 @@ export -f interfering
     PATH=/run/tools:$PATH residue clean vni=1 "${networks[@]}" pods-left=0 >/run/report || true
     [ -e /run/interfered ]
     iptables-nft -t nat -S CNI-DN-other | grep -q 10.9.0.5:80
-END
-}
-
-@test "residue: a sandbox that comes while the chain above goes keeps the hooks" {
-  command -v iptables-nft >/dev/null || skip "needs iptables-nft"
-  on_node <<'END'
-    for chain in CNI-HOSTPORT-SETMARK CNI-HOSTPORT-DNAT CNI-DN-mine; do iptables-nft -t nat -N $chain; done
-    iptables-nft -t nat -A CNI-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000
-    for hook in PREROUTING OUTPUT; do
-      iptables-nft -t nat -A $hook -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
-    done
-    iptables-nft -t nat -A CNI-HOSTPORT-DNAT -m comment --comment 'dnat name: "cbr0" id: "4f1d"' -j CNI-DN-mine
-    real=$(command -v iptables-nft)
-    interfering '*"-D OUTPUT"*' "$real -t nat -N CNI-DN-other; $real -t nat -A CNI-DN-other -j CNI-HOSTPORT-SETMARK
-      $real -t nat -A CNI-HOSTPORT-DNAT -j CNI-DN-other"
-    PATH=/run/tools:$PATH residue clean vni=1 "${networks[@]}" pods-left=0 >/run/report || true
-    [ -e /run/interfered ]
-    not iptables-nft -t nat -S CNI-DN-mine 2>/dev/null
-    iptables-nft -t nat -S CNI-HOSTPORT-DNAT | grep -q 'j CNI-DN-other'
-    iptables-nft -t nat -S PREROUTING | grep -q 'j CNI-HOSTPORT-DNAT'
-    iptables-nft -t nat -S OUTPUT | grep -q 'j CNI-HOSTPORT-DNAT'
-    iptables-nft -t nat -S CNI-HOSTPORT-SETMARK | grep -q 0x2000
 END
 }
 

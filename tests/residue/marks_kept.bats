@@ -14,7 +14,7 @@ teardown() {
   kubectl delete pod old --namespace default --ignore-not-found --wait=false --force 2>/dev/null || true
 }
 
-marks() { kubectl get node w1 -o json | jq -r '.metadata.annotations // {} | keys[] | select(startswith("flannel"))'; }
+marks() { kubectl get node w1 -o json | jq -r '.metadata.annotations // {} | keys[] | select(startswith("flannel.alpha."))'; }
 
 marks_are_there() { contains "$(marks)" flannel.alpha.coreos.com/backend-data; }
 

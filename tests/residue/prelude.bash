@@ -74,7 +74,7 @@ install_counted_tool() { # BASE64
   mkdir -p /opt/cut/bin
   base64 -d <<<"$1" >/opt/cut/counted_tool
   chmod 755 /opt/cut/counted_tool
-  for tool in ip nft mv rm rmdir cp mkdir chmod ip{,6}tables{,-nft,-legacy}; do
+  for tool in ip nft mv rm rmdir cp mkdir sync ip{,6}tables{,-nft,-legacy}{,-restore}; do
     ln -sf ../counted_tool "/opt/cut/bin/$tool"
   done
   sed -i /SetEnv/d /etc/ssh/world_config
@@ -84,6 +84,28 @@ install_counted_tool() { # BASE64
 }
 
 count_no_calls() { on_node w1 sed -i /SetEnv/d /etc/ssh/world_config; }
+
+# instead_of TOOL COMMANDS: from now on what sshd starts on w1 finds these in the place of the tool,
+# which is $real to them.
+instead_of() {
+  node "mkdir -p /opt/instead
+    printf '#!/bin/sh\nreal=%s\n' \$(command -v $1) >/opt/instead/$1
+    base64 -d <<<$(base64 -w 0 <<<"$2") >>/opt/instead/$1
+    chmod 755 /opt/instead/$1
+    sed -i /SetEnv/d /etc/ssh/world_config
+    echo SetEnv PATH=/opt/instead:\$PATH >>/etc/ssh/world_config"
+}
+
+# without COMMAND...: w1 has none of these.
+without() {
+  node "for command in $*; do mount --bind /dev/null \$(readlink -f \$(command -v \$command)); done"
+}
+
+# After both of these.
+tools_as_they_were() {
+  node 'sed -i /SetEnv/d /etc/ssh/world_config; rm -rf /opt/instead
+    awk "\$4 == \"/null\" && \$5 ~ /bin/ { print \$5 }" /proc/self/mountinfo | xargs -r umount'
+}
 
 # --- What is to be gone, for the functions of node.sh by the same name ----------------------------
 

@@ -10,6 +10,8 @@ setup() {
   net_conf "$UPSTREAM"
 }
 
+teardown() { tools_as_they_were; }
+
 # conf TEXT: such a configuration of flannel's is there.
 conf() { node "mkdir -p /etc/cni/net.d; echo '{\"name\":\"cbr0\",\"type\":\"flannel\",\"text\":\"$1\"}' >$conf"; }
 
@@ -97,6 +99,28 @@ restored() {
   run_cni 0 cleanup w1 --restore
   contains "$output" 'nothing to restore'
   [ "$(text)" = same ]
+}
+
+@test "a copy that cannot be removed is told of, though the file is there" {
+  given ''
+  conf same
+  clean
+  conf same
+  instead_of rm 'case "$*" in */kubectl-cni/*) echo "rm: no such luck" >&2; exit 1 ;; esac; exec "$real" "$@"'
+  run_cni 1 cleanup w1 --restore
+  one_error_line node/w1 'no such luck'
+}
+
+@test "an older copy that cannot be put away is told of, though the file is there" {
+  given ''
+  conf first
+  clean
+  conf second
+  clean
+  conf second
+  instead_of mv 'case "$*" in */older/*) echo "mv: no such luck" >&2; exit 1 ;; esac; exec "$real" "$@"'
+  run_cni 1 cleanup w1 --restore
+  one_error_line node/w1 'no such luck'
 }
 
 @test "a node on which nothing was moved aside: nothing to restore" {

@@ -34,20 +34,15 @@ same_text() { [ -f "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
 # copies_of NAME: of those set aside, the earliest first: NAME, NAME.1, NAME.2 ...
 copies_of() {
   if [ -e "$aside_dir/$1" ]; then printf '%s\n' "$aside_dir/$1"; fi
-  number_of_last "$1" | while read -r last_number; do
-    copy_number=1
-    while [ "$copy_number" -le "$last_number" ]; do
-      if [ -e "$aside_dir/$1.$copy_number" ]; then printf '%s\n' "$aside_dir/$1.$copy_number"; fi
-      copy_number=$((copy_number + 1))
-    done
-  done
+  numbers_of "$1" | while read -r copy_number; do printf '%s\n' "$aside_dir/$1.$copy_number"; done
 }
 
-number_of_last() { # NAME
+# Those that we may have given, in their order; more than 15 digits are none that a shell can count.
+numbers_of() { # NAME
   set +f
-  for copy in "$aside_dir/$1".[0-9]*; do
-    case ${copy##*.} in *[!0-9]*) ;; *) [ ! -e "$copy" ] || echo "${copy##*.}" ;; esac
-  done | sort -n | tail -n 1
+  for copy in "$aside_dir/$1".[1-9]*; do
+    case ${copy##*.} in *[!0-9]* | ????????????????*) ;; *) [ ! -e "$copy" ] || echo "${copy##*.}" ;; esac
+  done | sort -n
 }
 
 # A name in the folder for FILE that overwrites nothing: the last copy's, if that is equal, for the
@@ -57,7 +52,7 @@ aside_name() {
   if [ -z "$last" ] || same_text "$1" "$last"; then
     printf '%s\n' "${last:-$aside_dir/${1##*/}}"
   else
-    last_number=$(number_of_last "${1##*/}")
+    last_number=$(numbers_of "${1##*/}" | tail -n 1)
     printf '%s\n' "$aside_dir/${1##*/}.$((${last_number:-0} + 1))"
   fi
 }
@@ -66,11 +61,14 @@ aside_name() {
 remove_conf() {
   aside=$(aside_name "$1")
   step mkdir -p "$aside_dir" &&
-    step cp "$1" "$aside_dir/.new" &&
-    step chmod 600 "$aside_dir/.new" &&
+    step cp -p "$1" "$aside_dir/.new" &&
     step mv -f "$aside_dir/.new" "$aside" &&
+    to_disk "$aside" "$aside_dir" &&
     step rm -f "$1"
 }
+
+# Lest a power cut leaves neither; an old sync takes no names, or ignores them.
+to_disk() { ! has sync || step sync "$@" || step sync; }
 
 # The folder is flannel's too, and an empty one is what a cleanup that was cut off has left.
 find_env() {
@@ -100,24 +98,21 @@ find_state() {
 
 remove_state() { step rm -rf "$1"; }
 
-# Taking these from a living sandbox would make its teardown fail and its pod hang Terminating.
-say_kept() { say kept "$1" "$2" "pods with a flannel address left here: $pods_left"; }
-
 # What was set aside goes back under its own name. Of several copies the last one was at work; the
 # others, and what would overwrite a file that is there now, stay where they are.
 restore_conf() { # NAME
   latest=$(copies_of "$1" | tail -n 1)
+  complaint=
   if same_text "$latest" "$conf_dir/$1"; then
-    put_older_away "$1" && step rm -f "$latest"
+    if ! put_older_away "$1" || ! step rm -f "$latest"; then
+      fail conf "$1" "${complaint:-is restored, but its copy cannot be removed}"
+    fi
   elif [ -e "$conf_dir/$1" ]; then
     fail conf "$conf_dir/$1" "is there with other content: not overwritten by $latest"
-  else
-    complaint=
-    if put_older_away "$1" && put_back "$latest" "$conf_dir/$1"; then
-      [ -n "$dry_run" ] || say removed conf "$1"
-    else
-      fail conf "$1" "${complaint:-cannot be restored}"
-    fi
+  elif ! put_older_away "$1" || ! put_back "$latest" "$conf_dir/$1"; then
+    fail conf "$1" "${complaint:-cannot be restored}"
+  elif [ -z "$dry_run" ]; then
+    say removed conf "$1"
   fi
 }
 
@@ -145,18 +140,18 @@ put_older_away() { # NAME
 # A runtime that watches the folder sees it whole or not at all.
 put_back() { # FROM TO
   step mkdir -p "$conf_dir" &&
-    step cp "$1" "$conf_dir/.kubectl-cni-new" &&
-    step chmod 600 "$conf_dir/.kubectl-cni-new" &&
+    step cp -p "$1" "$conf_dir/.kubectl-cni-new" &&
     step mv -f "$conf_dir/.kubectl-cni-new" "$2" &&
+    to_disk "$2" "$conf_dir" &&
     step rm -f "$1"
 }
 
-# NAME of each NAME.N.
+# NAME of each NAME and NAME.N that copies_of knows.
 names_aside() {
   set +f
   for aside in "$aside_dir"/*; do
-    if [ -f "$aside" ]; then printf '%s\n' "${aside##*/}" | sed 's/\.[0-9][0-9]*$//'; fi
-  done | sort -u
+    if [ -f "$aside" ]; then printf '%s\n' "${aside##*/}"; fi
+  done | sed -e 's/\.[1-9][0-9]\{0,14\}$//' -e '/\.[0-9]*$/d' | sort -u
 }
 
 restore() {

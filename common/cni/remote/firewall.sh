@@ -52,6 +52,7 @@ chain_of() {
 
 # A table that cannot be read cannot be called clean. A kernel without nf_tables has nothing in it.
 unreadable_of() {
+  [ "$2" = nat ] || wants rule || return 0 # host ports are in nat
   if ! why=$("$1" -w 30 -t "$2" -S "$3" 2>&1 >/dev/null); then
     case $why in
       *'generation id'* | *'not supported'* | *'does not exist'*) ;;
@@ -63,6 +64,16 @@ unreadable_of() {
 find_rule() { for_tables rules_of; }
 find_chain() { for_tables chain_of; }
 find_unreadable() { for_tables unreadable_of; }
+
+find_unreadable_nft() {
+  has nft || return 0
+  if ! why=$(nft list tables 2>&1 >/dev/null); then
+    case $why in
+      *'not supported'* | *'Invalid argument'*) ;;
+      *) echo "nft tables $why" | tr '\n' ' ' ;;
+    esac
+  fi
+}
 
 say_unreadable() {
   rest=${2#* }
@@ -121,5 +132,5 @@ remove_nft() { step nft delete table "${1%% *}" "${1#* }"; }
 # Nobody can look into iptables here; say so instead of calling it clean.
 say_blind() {
   has iptables || has iptables-nft || has iptables-legacy ||
-    say kept firewall iptables 'no iptables on this node: FLANNEL chains were not looked for'
+    say kept firewall iptables 'no iptables on this node: its chains were not looked for'
 }

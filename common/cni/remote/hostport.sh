@@ -38,7 +38,9 @@ hostport_rules() { # FAMILY
   nft -a list table "$1" cni_hostport 2>/dev/null | awk -v family="$1" -v ids="$ids" '
     BEGIN { split(ids, list, ","); for (i in list) ours["\"" list[i] "\""] = 1 }
     $1 == "chain" { chain = $2 }
-    { for (i = 2; i <= NF; i++) if ($(i - 1) == "comment" && $i in ours && $(NF - 1) == "handle") print "nft", family, chain, $NF }'
+    / # handle [0-9]+$/ {
+      for (i = 2; i <= NF; i++) if ($(i - 1) == "comment" && $i in ours) print "nft", family, chain, $NF
+    }'
 }
 
 find_hostport() {
@@ -80,66 +82,49 @@ remove_jumps() { # TOOL FROM TO
   IFS=$jump_ifs
 }
 
+# Is there a host port of flannel's in nft that only the state tells from others'?
+tells_of_hostports() {
+  has nft || return 1
+  if [ -n "$(find_unreadable_nft)" ]; then return; fi
+  if wants hostport && [ -n "$dry_run" ]; then return 1; fi
+  [ -n "$(hostport_rules ip)$(hostport_rules ip6)" ]
+}
+
 # What all sandboxes share goes with the last of them. Where it is empty for another reason it is
-# nobody's residue, so it is not looked for, and its maker makes it anew when he needs it.
+# nobody's residue, so it is not looked for, and its maker makes it anew when he needs it. SETMARK and
+# MASQ without the top chain are a portmap at its beginning. nft's table stays, for nft deletes even a
+# chain together with the rules that have just come to it.
 drop_hostport_tops() {
   for tool in $(hostport_tools); do
     # What cannot be read is not empty.
-    if top_rules=$("$tool" -w 30 -t nat -S "$hostport_top" 2>/dev/null); then
-      ours=$(hostport_chains "$tool" | sed 's/.* / -j /')
-      printf '%s\n' "$top_rules" | grep '^-A' | grep -qvF -e "${ours:- none}" || drop_tops_of "$tool"
-    elif "$tool" -w 30 -t nat -S CNI-HOSTPORT-SETMARK >/dev/null 2>&1; then
-      drop_tops_of "$tool" # of a cleanup that was cut off
-    fi
+    top_rules=$("$tool" -w 30 -t nat -S "$hostport_top" 2>/dev/null) || continue
+    ours=$(hostport_chains "$tool" | sed 's/.* / -j /')
+    printf '%s\n' "$top_rules" | grep '^-A' | grep -qvF -e "${ours:- none}" || drop_tops_of "$tool"
   done
-  if has nft; then
-    for nft_family in ip ip6; do drop_hostport_table "$nft_family"; done
-  fi
 }
 
+# In one transaction: -X refuses what a sandbox that has come meanwhile needs, and then nothing is
+# changed; a portmap between two steps fails at its next one, and is run again.
 drop_tops_of() { # TOOL
-  drop_top "$1" "$hostport_top" PREROUTING OUTPUT || return 0
-  drop_top "$1" CNI-HOSTPORT-MASQ POSTROUTING
-  drop_top "$1" CNI-HOSTPORT-SETMARK
-}
-
-# Only in its own rules it names the others, so they may go with it; those of the top chain are
-# sandboxes, and -X leaves it when there is one again: then its hooks are put back.
-drop_top() { # TOOL CHAIN HOOK...
-  top_tool=$1
-  top_chain=$2
-  shift 2
-  "$top_tool" -w 30 -t nat -S "$top_chain" >/dev/null 2>&1 || return 0
-  hooked=$(jumps_to_top)
-  for hook; do remove_jumps "$top_tool" "$hook" "$top_chain"; done
-  if [ "$top_chain" != "$hostport_top" ]; then
-    # A sandbox that has come meanwhile needs what is in it.
-    [ -n "$dry_run" ] || [ -z "$(jumps_to_top)" ] || return 1
-    step "$top_tool" -w 30 -t nat -F "$top_chain" || return 1
+  has "$1-restore" || return 0
+  tops_tool=$1
+  tops_ifs=$IFS
+  IFS=$NL
+  # shellcheck disable=SC2046  # lines
+  set -- '*nat' $(tops_changes "$tops_tool") COMMIT
+  IFS=$tops_ifs
+  if [ -n "$dry_run" ]; then
+    say would "$(quoted printf '%s\n' "$@") | $tops_tool-restore --noflush -w 30"
+  elif printf '%s\n' "$@" | "$tops_tool-restore" --noflush -w 30 >/dev/null 2>&1; then
+    say removed hostport "$tops_tool $hostport_top"
   fi
-  if ! step "$top_tool" -w 30 -t nat -X "$top_chain"; then
-    put_hooks_back
-    return 1
-  fi
-  [ -n "$dry_run" ] || say removed hostport "$top_tool $top_chain"
 }
 
-jumps_to_top() { "$top_tool" -w 30 -t nat -S 2>/dev/null | grep -e " -j $top_chain\$"; }
-
-put_hooks_back() {
-  printf '%s\n' "$hooked" | while IFS= read -r jump; do
-    [ -z "$jump" ] || run_rule "$top_tool" nat "$jump" >/dev/null 2>&1
-  done
-}
-
-drop_hostport_table() { # FAMILY
-  table_rules=$(nft -a list table "$1" cni_hostport 2>/dev/null) || return 0
-  all=$(printf '%s\n' "$table_rules" | awk '
-    $1 == "chain" { own = $2 == "hostports" || $2 == "hostip_hostports" || $2 == "masquerading"; next }
-    own && NF > 1 && $(NF - 1) == "handle" && $1 != "type" { n++ }
-    END { print n + 0 }')
-  if [ -n "$dry_run" ]; then all=$((all - $(hostport_rules "$1" | wc -l))); fi
-  [ "$all" = 0 ] || return 0
-  step nft delete table "$1" cni_hostport || return 0
-  [ -n "$dry_run" ] || say removed hostport "nft $1 cni_hostport"
+tops_changes() { # TOOL
+  "$1" -w 30 -t nat -S 2>/dev/null | awk '
+    $1 == "-N" && $2 ~ /^CNI-HOSTPORT-(DNAT|MASQ|SETMARK)$/ { tops[++n] = $2 }
+    /^-A (PREROUTING|OUTPUT) .*-j CNI-HOSTPORT-DNAT$/ ||
+    /^-A POSTROUTING .*-j CNI-HOSTPORT-MASQ$/ ||
+    /^-A CNI-HOSTPORT-(MASQ|SETMARK) / { print "-D" substr($0, 3) }
+    END { for (i = 1; i <= n; i++) print "-X", tops[i] }'
 }

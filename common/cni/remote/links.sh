@@ -73,6 +73,19 @@ find_foreign_link() {
 
 say_foreign() { say kept link "$2" 'not one of the names and VNIs of this flannel'; }
 
+# A bridge that has gone cannot tell any more whose its veths were.
+is_needed_by_veths() { [ "$1" = cni0 ] && ! wants veth && [ -n "$(find_veth)" ]; }
+
+clean_link() {
+  if is_needed_by_veths "$2"; then
+    say kept link "$2" 'its veths were left alone: they are known only by it'
+  else
+    remove link "$2"
+  fi
+}
+
+look_at_link() { is_needed_by_veths "$2" || say_left link "$2"; }
+
 remove_link() { step ip link delete dev "$1" || ! link_exists "$1"; }
 
 find_veth() {

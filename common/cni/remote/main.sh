@@ -16,7 +16,7 @@ link_list=expected_links
 # ports are. Cut off anywhere, the next run finds the rest.
 all_kinds='env conf veth link rule chain nft hostport route conntrack state'
 
-# What a living sandbox needs for its teardown.
+# What a living sandbox needs for its teardown, which would fail without, and its pod hang Terminating.
 is_for_sandboxes() { case $1 in conf | veth | hostport | state) ;; *) return 1 ;; esac; }
 
 wants() { case " ${kinds:-$all_kinds} " in *" $1 "*) ;; *) return 1 ;; esac; }
@@ -56,18 +56,23 @@ say_oddities() {
     for_each say_wrong wrong_link
     for_each say_foreign foreign_link
   fi
-  if wants rule; then
+  if wants rule || wants hostport; then
     for_each say_unreadable unreadable
     say_blind
   fi
+  if wants nft || wants hostport; then for_each say_unreadable unreadable_nft; fi
   if wants route; then for_each say_unclear unclear_route; fi
+}
+
+# count_steps TIMES: of a run that goes through the kinds so many times.
+count_steps() {
+  number=0
+  of=0
+  for kind in $all_kinds; do if wants "$kind"; then of=$((of + $1)); fi; done
 }
 
 # each_kind FUNCTION: FUNCTION KIND for those that are wanted, each said to be the next of so many.
 each_kind() {
-  of=0
-  for kind in $all_kinds; do if wants "$kind"; then of=$((of + 1)); fi; done
-  number=0
   for kind in $all_kinds; do
     wants "$kind" || continue
     number=$((number + 1))
@@ -81,34 +86,46 @@ check_kind() { for_each say_found "$1"; }
 find_conntrack() { :; } # never residue, see flush_conntrack
 
 check() {
+  count_steps 1
   each_kind check_kind
   say_oddities
 }
 
-clean_kind() {
-  if [ "$1" = conntrack ]; then
-    flush_conntrack
-  elif is_for_sandboxes "$1" && [ "$pods_left" != 0 ]; then
-    case $1 in conf | state) for_each say_kept "$1" ;; esac
-  elif [ "$1" = state ] && is_still_needed; then
-    for_each say_needed state
-  else
-    for_each remove "$1"
-    if [ "$1" = hostport ]; then drop_hostport_tops; fi
+# Prints why clean leaves all of a kind alone.
+why_kept() { # KIND
+  if is_for_sandboxes "$1" && [ "$pods_left" != 0 ]; then
+    echo "pods with a flannel address left here: $pods_left"
+  elif [ "$1" = state ] && tells_of_hostports; then
+    echo 'tells whose the host ports are, which were left alone'
   fi
 }
 
-# The state tells which host ports in nft are flannel's.
-is_still_needed() { ! wants hostport && has nft && [ -n "$(hostport_rules ip)$(hostport_rules ip6)" ]; }
-say_needed() { say kept "$1" "$2" 'tells whose the host ports are, which were left alone'; }
+clean_kind() {
+  why=$(why_kept "$1")
+  if [ -n "$why" ]; then
+    for_each say_kept "$1"
+    return
+  fi
+  case $1 in
+    conntrack) flush_conntrack ;;
+    link) for_each clean_link link ;;
+    *) for_each remove "$1" ;;
+  esac
+  if [ "$1" = hostport ]; then drop_hostport_tops; fi
+}
+
+say_kept() { say kept "$1" "$2" "$why"; }
 
 look_again_for() {
-  if is_for_sandboxes "$1" && [ "$pods_left" != 0 ]; then return; fi
-  if [ "$1" = state ] && is_still_needed; then return; fi
-  for_each say_left "$1"
+  if [ -n "$(why_kept "$1")" ]; then return; fi
+  case $1 in
+    link) for_each look_at_link link ;;
+    *) for_each say_left "$1" ;;
+  esac
 }
 
 clean() {
+  if [ -z "$dry_run" ]; then count_steps 2; else count_steps 1; fi
   each_kind clean_kind
   if [ -z "$dry_run" ]; then each_kind look_again_for; fi
   say_oddities

@@ -27,45 +27,62 @@ remove_route() { step ip ${1%% *} route delete ${1#* }; }
 
 # Best effort and never residue: other nodes' pods make such entries as long as they are there.
 flush_conntrack() {
-  has conntrack || return 0
+  if ! has conntrack; then
+    say_no_conntrack
+    return
+  fi
   for net in $nets; do
     case $net in *:*) family=ipv6 ;; *) family=ipv4 ;; esac
-    for side in --orig-src --orig-dst; do flush_side "$side" "$net"; done
+    for side in --orig-src --orig-dst; do
+      if flush_side "$side" "$net"; then say removed conntrack "$side $net"; fi
+    done
     flush_answers "$net"
   done
   flush_unanswered
 }
 
+say_no_conntrack() {
+  missing='there is no conntrack command: connections to old pod addresses were not looked for'
+  if [ "$kinds" = ' conntrack' ]; then fail conntrack node "$missing"; else say kept conntrack node "$missing"; fi
+}
+
+# Was anything deleted?
 flush_side() { # SIDE NET|ADDRESS
   if [ -n "$dry_run" ]; then
     say would "conntrack -D -f $family $1 $2"
-  elif conntrack -D -f "$family" "$1" "$2" >/dev/null 2>&1; then
-    say removed conntrack "$1 $2"
+    return 1
   fi
+  conntrack -D -f "$family" "$1" "$2" >/dev/null 2>&1
 }
 
 # The answers' side of an entry has a Service's real backend. conntrack takes no range there, so the
 # addresses are looked up.
 flush_answers() { # NET
-  conntrack -L -f "$family" 2>/dev/null | awk '
-    { n = 0
-      for (i = 1; i <= NF; i++) if ($i ~ /^src=/ && ++n == 2) { print "--reply-src", substr($i, 5); print "--reply-dst", substr($(i + 1), 5) }
-    }' | sort -u | while read -r side address; do
-    if in_net "$address" "$1"; then echo "$side $address"; fi
-  done | {
-    while read -r side address; do flush_side "$side" "$address"; done
-  }
+  answers=$(conntrack -L -f "$family" 2>/dev/null | answers_in "$1" | sort)
+  for side in --reply-src --reply-dst; do
+    printf '%s\n' "$answers" | sed -n "s/^$side //p" | flush_addresses "$side" "$1"
+  done
 }
 
-in_net() { # ADDRESS NET
-  printf '%s %s\n' "$1" "$2" | awk '
-    function hex(n,   text) { text = ""; while (n > 0) { text = substr("0123456789abcdef", n % 16 + 1, 1) text; n = int(n / 16) } return text }
+flush_addresses() { # SIDE NET
+  flushed=
+  while read -r address; do
+    if flush_side "$1" "$address"; then flushed=yes; fi
+  done
+  [ -z "$flushed" ] || say removed conntrack "$1 $2"
+}
+
+# All in one awk, for a busy node remembers a hundred thousand connections.
+answers_in() { # NET
+  awk -v net="$1" '
+    function digit(n) { return substr("0123456789abcdef", n + 1, 1) }
+    function hex(n) { return digit(int(n / 16)) digit(n % 16) }
     function pad(text, size) { while (length(text) < size) text = "0" text; return text }
     function digits(address,   parts, n, i, text, half, head, tail) {
       text = ""
       if (address !~ /:/) {
         split(address, parts, ".")
-        for (i = 1; i <= 4; i++) text = text pad(hex(parts[i] + 0), 2)
+        for (i = 1; i <= 4; i++) text = text hex(parts[i])
         return text
       }
       half = index(address, "::")
@@ -80,16 +97,26 @@ in_net() { # ADDRESS NET
       while (length(head) + length(text) < 32) head = head "0"
       return head text
     }
-    function value(digit) { return index("0123456789abcdef", digit) - 1 }
+    function value(text) { return index("0123456789abcdef", text) - 1 }
+    function is_inside(address,   a) {
+      a = digits(address)
+      if (length(a) != length(first) || substr(a, 1, whole) != substr(first, 1, whole)) return 0
+      return !bits || int(value(substr(a, whole + 1, 1)) / rest) == int(value(substr(first, whole + 1, 1)) / rest)
+    }
+    function tell(side, address) { if (!seen[side, address]++ && is_inside(address)) print side, address }
+    BEGIN {
+      split(net, parts, "/")
+      first = digits(parts[1])
+      whole = int(parts[2] / 4)
+      bits = parts[2] % 4 # that the prefix has of one more digit
+      rest = substr("1842", bits + 1, 1) + 0
+    }
     {
-      split($2, net, "/")
-      a = digits($1)
-      b = digits(net[1])
-      whole = int(net[2] / 4)
-      rest = substr("1842", net[2] % 4 + 1, 1) + 0 # of the digit that the prefix ends in
-      good = length(a) == length(b) && substr(a, 1, whole) == substr(b, 1, whole)
-      if (good && net[2] % 4) good = int(value(substr(a, whole + 1, 1)) / rest) == int(value(substr(b, whole + 1, 1)) / rest)
-      exit !good
+      n = 0
+      for (i = 1; i <= NF; i++) if ($i ~ /^src=/ && ++n == 2) {
+        tell("--reply-src", substr($i, 5))
+        tell("--reply-dst", substr($(i + 1), 5))
+      }
     }'
 }
 
