@@ -58,6 +58,16 @@ void LiveLines::drop(const std::string& id) {
   show();
 }
 
+void LiveLines::assign(const std::map<std::string, std::string>& texts) {
+  if (!on_terminal()) return;
+  std::map<std::string, std::string> lines;
+  for (const auto& [id, text] : texts) lines[id] = cut(printable(text), columns_);
+  if (lines == lines_ && (drawn_ > 0 || lines.empty())) return;
+  hide();
+  lines_ = std::move(lines);
+  show();
+}
+
 void LiveLines::hide() {
   if (drawn_ == 0) return;
   out_ << fmt::format("\r\x1b[{}A\x1b[J", drawn_) << std::flush;

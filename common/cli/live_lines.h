@@ -26,6 +26,8 @@ class LiveLines {
   /// edge.
   void set(const std::string& id, const std::string& text);
   void drop(const std::string& id);
+  /// These instead of all there are, drawn at once.
+  void assign(const std::map<std::string, std::string>& texts);
 
   /// Takes them off the screen, for whoever prints something; show() or set() brings them back.
   void hide();

@@ -44,10 +44,8 @@ void count(Tally& tally, const Visit& visit, const Outcome& outcome) {
 // One line for all that Ctrl-C has left in the middle.
 void tell_interrupted(cli::Context& context, const Tally& tally) {
   if (tally.interrupted.empty() && tally.not_begun.empty()) return;
-  if (!tally.interrupted.empty()) {
-    context.note(fmt::format("interrupted in the middle of {}: run it again to be sure of them",
-                             some_of(tally.interrupted, 10)));
-  }
+  if (!tally.interrupted.empty())
+    context.note("what was interrupted: run it again to be sure of it");
   throw Interrupted();
 }
 

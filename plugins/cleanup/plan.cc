@@ -40,6 +40,7 @@ struct Cluster {
   std::vector<Json> nodes;
   std::map<std::string, std::vector<Json>> pods;  ///< by node
   cni::FlannelNetwork network;
+  std::size_t left_out = 0;            ///< of its ranges
   std::set<std::string> flannel_uids;  ///< of flannel's DaemonSets
   std::set<std::string> cilium_uids;   ///< of Cilium's, if its agents write their CNI conf
   std::vector<cni::CniDaemonSet> daemonsets;
@@ -66,8 +67,8 @@ void add_pod_ranges(cni::FlannelNetwork& network, const std::vector<Json>& nodes
 }
 
 // Routes and connections into such a range would be everybody's.
-void leave_out_too_wide(cli::Context& context, cni::FlannelNetwork& network) {
-  std::erase_if(network.ranges, [&](const cni::Cidr& range) {
+void leave_out_too_wide(cli::Context& context, Cluster& cluster) {
+  cluster.left_out = std::erase_if(cluster.network.ranges, [&](const cni::Cidr& range) {
     if (!range.too_wide()) return false;
     context.warn(fmt::format(
         "flannel's ConfigMap has the network {}, too wide to be that of pods: it is left out of "
@@ -83,7 +84,7 @@ Task<Cluster> read_cluster(cli::Context& context) {
   auto selection = cli::node_selection(context);
   cluster.nodes = co_await cni::select_nodes(client, selection, /*metadata_only=*/false);
   cluster.network = co_await cni::find_flannel_network(client);
-  leave_out_too_wide(context, cluster.network);
+  leave_out_too_wide(context, cluster);
   cni::add_vnis(cluster.network, cluster.nodes);
   cni::NamedDaemonSets named = cli::named_daemonsets(context);
   cluster.daemonsets = co_await cni::find_cni_daemonsets(client, named);
@@ -226,10 +227,13 @@ Task<std::vector<Visit>> plan_visits(cli::Context& context, const Kinds& kinds) 
   bool changes = mode == Mode::kClean || mode == Mode::kLinksOnly;
   std::vector<Visit> visits;
   std::vector<std::string> reasons;
-  if (mode == Mode::kClean && cluster.network.ranges.empty() && !context.flags().flag("force")) {
+  bool unsure = cluster.network.ranges.empty() || cluster.left_out > 0;
+  if (mode == Mode::kClean && unsure && !context.flags().flag("force")) {
     throw refused(
-        "nothing was cleaned: flannel's address range is not known (no ConfigMap with it in its "
-        "net-conf.json), so neither are the pods that still use it (--force cleans all the same)");
+        "nothing was cleaned: flannel's address range is not known (no ConfigMap with a good one "
+        "in "
+        "its net-conf.json), so neither are the pods that still use it (--force cleans all the "
+        "same)");
   }
   if (mode == Mode::kCheck && cluster.network.ranges.empty()) {
     context.warn("flannel's address range is not known: its routes are not looked for");

@@ -21,13 +21,9 @@ void Rows::set(const std::string& node, const std::string& state) {
 }
 
 void Rows::done(const std::string& node) {
-  {
-    std::lock_guard lock(mutex_);
-    rows_.erase(node);
-  }
+  std::lock_guard lock(mutex_);
+  rows_.erase(node);
   ++ended_;
-  context_.live().drop(node);
-  if (ended_ == total_) context_.live().drop(kTotal);
 }
 
 // A terminal may be slow to take it, which is no reason for the visits to wait.
@@ -35,15 +31,17 @@ void Rows::draw() {
   std::unique_lock lock(mutex_);
   auto rows = rows_;
   lock.unlock();
+  std::map<std::string, std::string> lines;
   for (const auto& [node, row] : rows) {
-    context_.live().set(node, fmt::format("node/{} {}", node, row.state));
+    lines[node] = fmt::format("node/{} {}", node, row.state);
     if (!context_.live().on_terminal() && Clock::now() - row.since > kQuiet) {
       context_.waiting(fmt::format("node/{}: {}", node, row.state));
     }
   }
   if (total_ > 1 && ended_ < total_) {
-    context_.live().set(kTotal, fmt::format("nodes {}", cli::bar(ended_, total_)));
+    lines[kTotal] = fmt::format("nodes {}", cli::bar(ended_, total_));
   }
+  context_.live().assign(lines);
   context_.remind();
 }
 

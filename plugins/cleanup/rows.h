@@ -30,7 +30,7 @@ class Rows {
   cli::Context& context_;
   std::size_t total_;
   std::size_t ended_ = 0;
-  std::mutex mutex_;  ///< of rows_
+  std::mutex mutex_;
   std::map<std::string, Row> rows_;
 };
 

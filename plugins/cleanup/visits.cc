@@ -1,6 +1,7 @@
 // Carrying the visits out: over ssh in threads of their own, or by pods on the event loop.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "common/base/bounded.h"
@@ -45,7 +46,7 @@ class Visits {
   void by_ssh(ssh::Options options) {
     ssh::Passphrases passphrases([this](const std::string& prompt) {
       context_.live().hide();
-      return ssh::read_passphrase(prompt);
+      return ssh::read_passphrase(prompt, context_.deadline(), &http::stop_flag());
     });
     options.passphrases = &passphrases;
     std::vector<std::function<Outcome()>> jobs;
@@ -53,12 +54,14 @@ class Visits {
       jobs.push_back([this, &visit, &options] { return visit_by_ssh(visit, options); });
     }
     std::function<void(std::size_t, const Outcome&)> on_end = [&](std::size_t i, const Outcome& o) {
-      context_.loop().run(finish(visits_[i], o));
+      ends_.push_back(finish(visits_[i], o));
+      ends_.back().start();
     };
     ssh::run_parallel<Outcome>(parallel_, jobs, on_end, [&] {
       passphrases.serve();
-      rows_->draw();
+      go_on_with_ends();
     });
+    while (!ends_.empty()) go_on_with_ends();
   }
 
   Task<> by_pods() {
@@ -120,10 +123,10 @@ class Visits {
       if (!marks.empty()) report.status = 1;
       co_return;
     }
-    if (visit.request.mode != Mode::kClean || marks.empty()) co_return;
+    if (visit.request.mode != Mode::kClean) co_return;
     auto reason = reason_to_keep_marks(visit, report);
     if (kinds_.only_marks()) forget_found(report);
-    if (!report.clean()) co_return;
+    if (!report.clean() || marks.empty()) co_return;
     if (!reason.empty()) {
       for (auto& mark : marks) mark.detail = reason;
       report.kept.insert(report.kept.end(), marks.begin(), marks.end());
@@ -137,6 +140,19 @@ class Visits {
     auto client = context_.client().until(context_.deadline());
     auto removed = co_await cni::remove_flannel_marks(client, visit.node);
     report.removed.insert(report.removed.end(), removed.begin(), removed.end());
+  }
+
+  // The API server's answers come while other nodes are visited.
+  void go_on_with_ends() {
+    constexpr Milliseconds kTurn{50};
+    if (!ends_.empty()) {
+      context_.loop().run(context_.loop().sleep(kTurn, http::OnInterrupt::kGoOn));
+    }
+    auto ended = std::stable_partition(ends_.begin(), ends_.end(),
+                                       [](const Task<>& task) { return !task.done(); });
+    std::for_each(ended, ends_.end(), [](Task<>& task) { task.take(); });
+    ends_.erase(ended, ends_.end());
+    rows_->draw();
   }
 
   // False when the outcome is there without one.
@@ -185,6 +201,7 @@ class Visits {
   const std::function<void(const Visit&, const Outcome&)>& told_;
   const Kinds& kinds_;
   std::size_t parallel_;
+  std::vector<Task<>> ends_;    ///< by ssh: what is to be done over the API afterwards
   std::shared_ptr<Rows> rows_;  ///< shared with the loop, which may outlive this
 };
 
