@@ -13,8 +13,9 @@ func etcdFlags(data string) []string {
 func (p *Plane) apiServerFlags() []string {
 	return []string{
 		"--etcd-servers=" + etcdURL, "--secure-port=6443", "--bind-address=0.0.0.0",
+		"--kubelet-preferred-address-types=InternalIP", // as kubeadm sets it: no name server knows the nodes
 		"--advertise-address=" + p.Address,
-		"--service-cluster-ip-range=10.96.0.0/16", "--service-node-port-range=30000-32767",
+		"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112", "--service-node-port-range=30000-32767",
 		"--tls-cert-file=" + p.path("pki/apiserver.crt"),
 		"--tls-private-key-file=" + p.path("pki/apiserver.key"),
 		"--client-ca-file=" + p.path("pki/ca.crt"),

@@ -307,13 +307,15 @@ func (c *Cluster) registerNode(ctx context.Context, n *Node) error {
 	return err
 }
 
-// syncService gives a LoadBalancer Service the address that a cloud would.
+// syncService gives a LoadBalancer Service the address that a cloud would, but for one of the class kubectl-cni.test/nobody.
 func (c *Cluster) syncService(ctx context.Context, k key) error {
 	service, err := c.services.Services(k.namespace).Get(k.name)
 	if err != nil {
 		return err
 	}
-	if service.Spec.Type != corev1.ServiceTypeLoadBalancer || len(service.Status.LoadBalancer.Ingress) > 0 {
+	class := service.Spec.LoadBalancerClass
+	nobodys := class != nil && *class == "kubectl-cni.test/nobody"
+	if service.Spec.Type != corev1.ServiceTypeLoadBalancer || nobodys || len(service.Status.LoadBalancer.Ingress) > 0 {
 		return nil
 	}
 	ip := service.Spec.LoadBalancerIP
