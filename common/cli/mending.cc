@@ -1,23 +1,28 @@
 #include "common/cli/mending.h"
 
-#include "common/cni/backup.h"
-
 namespace kcni::cli {
 
 namespace {
 
 constexpr Milliseconds kInPassing{60'000};
 
-Task<std::vector<std::string>> mend(Context& context, kube::Client client,
-                                    cni::MendOptions options) {
+// Tells nothing but how far it is, and what could not be put back.
+Task<cni::MendReport> mend_quietly(Context& context, kube::Client client,
+                                   cni::MendOptions options) {
   options.key = context.key();
   options.ns = context.config().namespace_;
-  options.dry_run = context.dry_run() != DryRun::kNone;
+  options.dry_run |= context.dry_run() != DryRun::kNone;
   options.progress = [&context](const std::string& line) { context.note(line); };
   auto report = co_await cni::mend(std::move(client), std::move(options));
+  for (const auto& error : report.errors) context.report(error);
+  co_return report;
+}
+
+Task<std::vector<std::string>> mend(Context& context, kube::Client client,
+                                    cni::MendOptions options) {
+  auto report = co_await mend_quietly(context, std::move(client), std::move(options));
   for (const auto& line : report.mended) context.note(line);
   for (const auto& line : report.warnings) context.warn(line);
-  for (const auto& error : report.errors) context.report(error);
   co_return std::move(report.open);
 }
 
@@ -29,11 +34,21 @@ Task<std::vector<std::string>> mend_until(Context& context, bool makes_backups, 
 
 }  // namespace
 
-Task<> mend_services_first(Context& context, kube::Client client) {
+Task<> mend_services_first(Context& context, kube::Client client, bool only_looks) {
   cni::MendOptions options;
+  options.dry_run = only_looks;
   options.insists_on = &kube::kServices;
   auto open = co_await mend(context, std::move(client), std::move(options));
   for (const auto& line : open) context.warn(line);
+}
+
+Task<cni::MendReport> mend_only(Context& context, kube::Client client) {
+  cni::MendOptions options;
+  options.insists_on = &kube::kServices;
+  auto report = co_await mend_quietly(context, std::move(client), std::move(options));
+  for (const auto& line : report.warnings) context.report(failed(line));
+  for (const auto& line : report.open) context.report(failed(line));
+  co_return report;
 }
 
 Task<bool> mend_in_passing(Context& context, bool makes_backups) {

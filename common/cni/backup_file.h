@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/cni/backup.h"
 
@@ -12,5 +13,10 @@ namespace kcni::cni {
 /// directory are on disk. Throws Error (kFailed).
 std::string write_backup_file(const std::string& directory, const Backup& backup,
                               const kube::Json& recreatable);
+
+/// The Services that write_backup_file() has kept in this directory, by name of their files;
+/// without a Secret, and with the UID that the old Service had only as far as a companion tells it.
+/// Throws Error (kFailed) that names the file that cannot be read or is no such backup.
+std::vector<Backup> read_backup_files(const std::string& directory);
 
 }  // namespace kcni::cni

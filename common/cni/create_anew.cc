@@ -93,6 +93,10 @@ CreateOutcome judge_create(const Answer& answer) {
     return answer.reason() == "AlreadyExists" ? CreateOutcome::kExists : CreateOutcome::kLater;
   }
   if (answer.status == 422 && only_allocations(answer)) return CreateOutcome::kTaken;
+  // As the API server puts it for a healthCheckNodePort.
+  bool of_check =
+      answer.status == 500 && says(answer.body, "/message", "port is already allocated");
+  if (of_check) return CreateOutcome::kTaken;
   bool quota = answer.status == 403 && says(answer.body, "/message", "exceeded quota");
   if (quota || answer.too_many_requests() || answer.status >= 500) return CreateOutcome::kLater;
   return CreateOutcome::kNo;

@@ -36,16 +36,17 @@ std::string difference_from(const Job& job, const Json& found) {
                                       : service_difference(job.backup.object, found);
 }
 
-Task<Json> restore_pod(Job job) {
+Task<Json> restore_pod(const Job& job) {
   Json wanted = recreatable_pod(job.backup.object, job.options.key);
   Difference difference = [job](const Json& found) { return difference_from(job, found); };
   co_return co_await create_anew(job.client, job.client.deadline(), kube::kPods, std::move(wanted),
                                  std::move(difference));
 }
 
-Task<> restore_whole_service(Job job) {
+Task<Json> restore_whole_service(const Job& job) {
   Json made = co_await restore_service(job.client, job.client.deadline(), job.backup);
-  co_await put_back_companions(job.client, job.backup, std::move(made));
+  co_await put_back_rest(job.client, job.backup, made);
+  co_return made;
 }
 
 std::string mended_line(const Job& job) {
@@ -67,6 +68,7 @@ Task<bool> is_gone_in_time(const Job& job) {
 
 // The object is gone, or on its way.
 Task<> restore(Job job, MendReport& report) {
+  Json made = job.backup.object;
   if (!job.options.dry_run) {
     if (job.options.progress) {
       job.options.progress(
@@ -83,13 +85,14 @@ Task<> restore(Job job, MendReport& report) {
       co_return;
     }
     if (job.resource == &kube::kPods) {
-      co_await restore_pod(job);
+      made = co_await restore_pod(job);
     } else {
-      co_await restore_whole_service(job);
+      made = co_await restore_whole_service(job);
     }
     co_await drop_backup(job.client, job.backup.secret);
   }
   report.mended.push_back(mended_line(job));
+  report.objects.push_back(std::move(made));
 }
 
 // Never deleted, so the backup goes. Another run may have written it just now, though, and delete
@@ -117,7 +120,9 @@ Task<> settle(Job job, Json found, MendReport& report) {
     co_return;
   }
   if (job.options.dry_run) co_return;
-  co_await put_back_companions(job.client, job.backup, std::move(found));
+  if (job.resource == &kube::kServices) {
+    co_await put_back_rest(job.client, job.backup, std::move(found));
+  }
   co_await drop_backup(job.client, job.backup.secret);
 }
 

@@ -32,6 +32,7 @@ constexpr seconds kLongestRun{600};
 constexpr seconds kKeptFor{60};  // when we cannot delete it
 constexpr seconds kLongestWait{60};
 constexpr seconds kBetweenLooks{5};
+constexpr seconds kAMoment{1};
 constexpr seconds kPullPatience{25};  // a registry's bad moment, or two
 
 Json container_of(const PodVisit& where, const CleanupRequest& request) {
@@ -130,7 +131,9 @@ class PodWatch {
   }
 
   bool gives_up_pulling() const {
-    return pull_failed_at_ && Clock::now() - *pull_failed_at_ > kPullPatience;
+    const auto* pods = tracker_.now();
+    bool fails = pods && only_pod(*pods) && pull_failed(*only_pod(*pods));
+    return fails && pull_failed_at_ && Clock::now() - *pull_failed_at_ > kPullPatience;
   }
   Json pod() const { return *only_pod(*tracker_.now()); }
   const std::string& state() const { return state_; }
@@ -175,6 +178,9 @@ Task<Json> wait_for_end(kube::Client client, PodVisit where, std::string job, De
     }
     auto reason = co_await why_failed(client, where, job);
     if (reason.empty()) continue;
+    // A pod that has ended makes its Job fail: then its report counts.
+    ended = co_await watch.ends_until(Deadline::after(kAMoment));
+    if (ended) co_return watch.pod();
     throw failed(fmt::format("node/{}: job.batch/{} in namespace {} has failed: {}", where.node,
                              job, where.ns, printable(reason)));
   }

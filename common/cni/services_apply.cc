@@ -9,6 +9,7 @@
 #include "common/cni/backup.h"
 #include "common/cni/backup_file.h"
 #include "common/cni/create_anew.h"
+#include "common/cni/services_endpoints.h"
 #include "common/cni/services_restore.h"
 
 namespace kcni::cni {
@@ -33,17 +34,18 @@ Deadline at_least(Deadline deadline, Milliseconds least) {
   return left ? Deadline::after(std::max(*left, least)) : deadline;
 }
 
+/// A backup, and how many addresses were ready when it was made.
+struct Prepared {
+  Backup backup;
+  std::size_t ready = 0;
+};
+
 // Slices that no controller will write anew and, without a selector, the legacy Endpoints.
-Task<std::vector<Json>> companions_of(kube::Client client, Json service) {
+Task<std::vector<Json>> companions_of(kube::Client client, Json service, std::vector<Json> slices) {
   auto ns = kube::namespace_of(service);
   auto name = kube::name_of(service);
   std::vector<Json> companions;
-  kube::Query query;
-  query.resource = &kube::kEndpointSlices;
-  query.ns = ns;
-  query.label_selector = "kubernetes.io/service-name=" + name;
-  auto slices = co_await client.list(std::move(query));
-  for (auto& slice : slices.items) {
+  for (auto& slice : slices) {
     if (written_by_hand(slice)) companions.push_back(std::move(slice));
   }
   if (kube::at(service, "/spec/selector").empty()) {
@@ -57,16 +59,19 @@ Task<std::vector<Json>> companions_of(kube::Client client, Json service) {
   co_return companions;
 }
 
-Task<Backup> back_up(kube::Client client, RecreateOptions options, Json service) {
-  Backup backup;
+Task<Prepared> back_up(kube::Client client, RecreateOptions options, Json service) {
+  Prepared prepared;
+  auto& backup = prepared.backup;
   backup.object = service;
-  backup.companions = co_await companions_of(client, service);
-  if (client.dry_run()) co_return backup;
+  auto slices = co_await slices_of(client, service);
+  prepared.ready = ready_addresses(slices);
+  backup.companions = co_await companions_of(client, service, std::move(slices));
+  if (client.dry_run()) co_return prepared;
   if (!options.backup_dir.empty()) {
     write_backup_file(options.backup_dir, backup, recreatable_service(service));
   }
   backup.secret = co_await save_backup(client, kube::kServices, service, backup.companions);
-  co_return backup;
+  co_return prepared;
 }
 
 Error not_back(const Backup& backup, const Error& reason) {
@@ -82,27 +87,41 @@ Task<> wait_deleted(kube::Client client, Backup backup) {
   try {
     co_await wait_gone(client, kube::kServices, kube::namespace_of(backup.object),
                        kube::name_of(backup.object), kube::uid_of(backup.object));
-  } catch (const TimedOut&) {
+  } catch (const Error&) {
   }
 }
 
-// From the delete's answer on.
-Task<Recreated> bring_back(kube::Client client, Deadline deadline, Backup backup, bool held_back) {
+// From the delete's answer on. Held back, the old one serves on.
+Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prepared,
+                           bool held_back) {
+  const auto& backup = prepared.backup;
   auto deleted_at = Clock::now();
   std::optional<Error> trouble;
   try {
-    if (held_back) co_await wait_deleted(client.until(deadline), backup);
+    if (held_back) {
+      co_await wait_deleted(client.until(deadline), backup);
+      deleted_at = Clock::now();
+    }
     Recreated result;
     auto last_try = at_least(deadline, kLastTry);
     result.service = co_await restore_service(client, last_try, backup);
     result.absent = std::chrono::ceil<Milliseconds>(Clock::now() - deleted_at);
-    co_await put_back_companions(client, backup, result.service);
+    result.ready_before = prepared.ready;
+    result.old_uid = kube::uid_of(backup.object);
+    co_await put_back_rest(client, backup, result.service);
     co_await drop_backup(client, backup.secret);
     co_return result;
   } catch (const Error& error) {
     trouble = error;
   }
   throw not_back(backup, *trouble);
+}
+
+Error not_known(const Backup& backup, const std::string& reason) {
+  return failed(
+      fmt::format("whether {} was deleted is not known: {}; it is kept in {}, running again puts "
+                  "right what is wrong",
+                  display(backup.object), reason, backup.secret.display()));
 }
 
 Task<kube::Answer> delete_exactly(kube::Client client, Backup backup) {
@@ -113,17 +132,44 @@ Task<kube::Answer> delete_exactly(kube::Client client, Backup backup) {
     co_return co_await client.remove(kube::kServices, kube::namespace_of(backup.object),
                                      kube::name_of(backup.object), exactly);
   } catch (const Error& error) {
-    throw failed(
-        fmt::format("whether {} was deleted is not known: {}; it is kept in {}, running "
-                    "again puts right what is wrong",
-                    display(backup.object), error.what(), backup.secret.display()));
+    throw not_known(backup, error.what());
   }
+}
+
+// Whatever stands between us and the server was told of a delete that it may not have heard of. The
+// backup stays then.
+enum class Deleting { kDone, kHeldBack, kChanged, kGoneBefore, kRefused };
+
+Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer answer) {
+  bool finalizers = !kube::at(answer.body, "/metadata/finalizers").empty();
+  if (answer.ok()) co_return finalizers ? Deleting::kHeldBack : Deleting::kDone;
+  if (answer.not_found()) {
+    co_return answer.sent_again ? Deleting::kDone : Deleting::kGoneBefore;
+  }
+  if (!answer.sent_again && answer.conflict()) co_return Deleting::kChanged;
+  if (!answer.sent_again && answer.status < 500) co_return Deleting::kRefused;
+  auto now = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
+                                 kube::name_of(backup.object));
+  if (now.not_found()) co_return Deleting::kDone;
+  bool same = now.ok() && kube::uid_of(now.body) == kube::uid_of(backup.object);
+  if (same && kube::terminating(now.body)) co_return Deleting::kHeldBack;
+  if (same && answer.conflict()) co_return Deleting::kChanged;
+  throw not_known(backup, answer.message());
+}
+
+constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
+
+// We have not deleted it, so it needs no backup.
+Task<> leave_alone(kube::Client client, Backup backup, std::string reason) {
+  if (!client.dry_run()) co_await drop_backup(client, backup.secret);
+  throw failed(fmt::format("{} left alone: {}", display(backup.object), reason));
 }
 
 // The Service after somebody changed it. Throws when it may not be recreated any more.
 Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup) {
   auto answer = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
                                     kube::name_of(backup.object));
+  if (answer.not_found()) co_await leave_alone(client.shielded(), backup, kGoneBefore);
   Json now = kube::body_or_throw(std::move(answer));
   if (kube::uid_of(now) != kube::uid_of(backup.object)) {
     throw failed(
@@ -141,8 +187,9 @@ Task<> require_creatable(kube::Client client, Json service) {
   std::string trouble;
   try {
     bool there = co_await check_creatable(client, kube::kServices, recreatable_service(service));
+    if (there) co_await check_status_writable(client, service);
     if (there) co_return;
-    trouble = "somebody else deleted it meanwhile";
+    trouble = kGoneBefore;
   } catch (const kube::ApiError& error) {
     trouble = fmt::format("it could not be created anew: {}", error.what());
   }
@@ -150,7 +197,7 @@ Task<> require_creatable(kube::Client client, Json service) {
 }
 
 // All that can be done before anything is touched.
-Task<Backup> prepare(kube::Client client, RecreateOptions options, Json service) {
+Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json service) {
   std::string trouble;
   try {
     co_await require_creatable(client, service);
@@ -162,13 +209,6 @@ Task<Backup> prepare(kube::Client client, RecreateOptions options, Json service)
       fmt::format("{} left alone, no backup could be made: {}", display(service), trouble));
 }
 
-// The server did not delete it, so it needs no backup.
-Task<> leave_alone(kube::Client client, Backup backup, kube::Answer answer) {
-  if (!client.dry_run()) co_await drop_backup(client, backup.secret);
-  throw failed(fmt::format("{} left alone: {}", display(backup.object),
-                           kube::ApiError(std::move(answer)).what()));
-}
-
 }  // namespace
 
 Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, Json service) {
@@ -176,19 +216,23 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
   auto bounded = client.until(deadline);
   auto shielded = client.shielded();
   for (int edits = 0; edits < kMaxEdits; ++edits) {
-    Backup backup = co_await prepare(bounded, options, service);
+    Prepared prepared = co_await prepare(bounded, options, service);
+    const auto& backup = prepared.backup;
     auto last = at_least(deadline, kTimeToComeBack);
     auto answer = co_await delete_exactly(shielded.until(last), backup);
-    // Not found: our delete was sent twice over a broken connection, and came through at first.
-    if (answer.ok() || answer.not_found()) {
+    auto how = co_await judge_delete(shielded.until(last), backup, answer);
+    if (how == Deleting::kDone || how == Deleting::kHeldBack) {
       Recreated tried;
       tried.service = service;
       if (client.dry_run()) co_return tried;
-      bool held_back = !kube::at(answer.body, "/metadata/finalizers").empty();
-      co_return co_await bring_back(shielded, last, std::move(backup), held_back);
+      bool held_back = how == Deleting::kHeldBack;
+      co_return co_await bring_back(shielded, last, std::move(prepared), held_back);
     }
-    if (!answer.conflict()) co_await leave_alone(shielded, backup, std::move(answer));
-    service = co_await read_again(bounded, options.consent, std::move(backup));
+    if (how == Deleting::kGoneBefore) co_await leave_alone(shielded, backup, kGoneBefore);
+    if (how == Deleting::kRefused) {
+      co_await leave_alone(shielded, backup, kube::ApiError(std::move(answer)).what());
+    }
+    service = co_await read_again(bounded, options.consent, backup);
   }
   throw blocked(fmt::format("{} is changed again and again: left alone", display(service)));
 }
@@ -210,6 +254,9 @@ Task<> work_off(Work& work) {
     try {
       Recreated result = co_await recreate_service(work.client, work.options, std::move(service));
       work.observer.done(result);
+      if (work.client.dry_run()) continue;
+      auto bounded = work.client.until(Deadline::after(work.options.timeout));
+      co_await wait_for_endpoints(bounded, result.service, result.ready_before, result.old_uid);
     } catch (const Interrupted&) {
       throw;
     } catch (const Error& error) {

@@ -18,8 +18,10 @@ struct RecreateOptions {
 };
 
 struct Recreated {
-  kube::Json service;      ///< the new one
-  Milliseconds absent{0};  ///< from the delete's answer to the create's
+  kube::Json service;            ///< the new one
+  Milliseconds absent{0};        ///< from the delete's answer to the create's
+  std::size_t ready_before = 0;  ///< addresses among its endpoints
+  std::string old_uid;
 };
 
 /// Told of each Service as it is done; a failure concerns that one only.
@@ -34,7 +36,8 @@ struct RecreateObserver {
 /// run) the server checks delete and create, and nothing changes.
 Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, kube::Json service);
 
-/// Recreates them all, some at a time. Throws Interrupted after those under way are done.
+/// Recreates them all, some at a time; after one is told to be done, its endpoints are waited for.
+/// Throws Interrupted after those under way are done.
 Task<> recreate_services(kube::Client client, RecreateOptions options,
                          std::vector<kube::Json> services, RecreateObserver observer);
 

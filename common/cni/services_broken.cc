@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/base/text.h"
+#include "common/cni/cni_daemonsets.h"
 #include "common/cni/pods.h"
+#include "common/cni/services_endpoints.h"
 #include "common/cni/workloads.h"
 
 namespace kcni::cni {
@@ -17,20 +20,8 @@ using kube::Json;
 
 constexpr Milliseconds kMoment{2000};
 
-bool matches(const Json& selector, const Json& pod) {
-  for (const auto& [key, value] : selector.items()) {
-    if (!kube::has_label(pod, key) || kube::label_of(pod, key) != value) return false;
-  }
-  return true;
-}
-
 bool ready(const Json& pod) {
-  if (finished(pod) || kube::terminating(pod)) return false;
-  const Json& conditions = kube::at(pod, "/status/conditions");
-  return std::any_of(conditions.begin(), conditions.end(), [](const Json& condition) {
-    return kube::text_at(condition, "/type") == "Ready" &&
-           kube::text_at(condition, "/status") == "True";
-  });
+  return !finished(pod) && pod_ready(pod);
 }
 
 bool has_address(const Json& pod, const std::string& address) {
@@ -39,15 +30,16 @@ bool has_address(const Json& pod, const std::string& address) {
                      [&](const Json& item) { return kube::text_at(item, "/ip") == address; });
 }
 
-std::size_t ready_pods(const Json& service, const EndpointsView& view) {
+std::vector<const Json*> ready_pods(const Json& service, const EndpointsView& view) {
   auto prefix = kube::namespace_of(service) + "/";
-  const Json& selector = kube::at(service, "/spec/selector");
-  std::size_t count = 0;
+  std::vector<const Json*> pods;
   for (auto pod = view.pods.lower_bound(prefix); pod != view.pods.end(); ++pod) {
     if (!pod->first.starts_with(prefix)) break;
-    if (matches(selector, pod->second) && ready(pod->second)) ++count;
+    bool counts = selects(service, pod->second) && ready(pod->second) &&
+                  !addresses_for(service, pod->second).empty();
+    if (counts) pods.push_back(&pod->second);
   }
-  return count;
+  return pods;
 }
 
 // The endpoint belongs to a pod that is not there, or not at this address.
@@ -60,13 +52,20 @@ std::string stale(const Json& endpoint, const std::string& ns, const EndpointsVi
   if (pod == view.pods.end() || (!uid.empty() && kube::uid_of(pod->second) != uid)) {
     return fmt::format("endpoint {} is of pod {}, which is gone", address, name);
   }
-  if (finished(pod->second) || has_address(pod->second, address)) return "";
+  if (finished(pod->second)) {
+    if (!endpoint_ready(endpoint)) return "";
+    return fmt::format("endpoint {} is of pod {}, which has ended", address, name);
+  }
+  if (has_address(pod->second, address)) return "";
   return fmt::format("endpoint {} is not an address of its pod {}", address, name);
 }
 
-bool is_ready(const Json& endpoint) {
-  const Json& condition = kube::at(endpoint, "/conditions/ready");
-  return !condition.is_boolean() || condition.get<bool>();
+// The first of these addresses that is not among the good ones, or "".
+std::string left_out_of(const std::set<std::string>& good,
+                        const std::vector<std::string>& addresses) {
+  auto first = std::find_if(addresses.begin(), addresses.end(),
+                            [&](const std::string& address) { return !good.contains(address); });
+  return first == addresses.end() ? "" : *first;
 }
 
 Task<EndpointsView> look(kube::Client client, std::string ns) {
@@ -105,7 +104,8 @@ EndpointsView make_endpoints_view(std::vector<Json> pods, std::vector<Json> slic
 
 std::optional<std::string> why_broken(const Json& service, const EndpointsView& view) {
   if (kube::at(service, "/spec/selector").empty()) return std::nullopt;
-  bool any_ready = false;
+  if (kube::text_at(service, "/spec/type") == "ExternalName") return std::nullopt;
+  std::set<std::string> good;
   auto ns = kube::namespace_of(service);
   auto slices = view.slices.find(kube::key_of(service));
   if (slices != view.slices.end()) {
@@ -113,14 +113,22 @@ std::optional<std::string> why_broken(const Json& service, const EndpointsView& 
       for (const auto& endpoint : kube::at(slice, "/endpoints")) {
         auto reason = stale(endpoint, ns, view);
         if (!reason.empty()) return reason;
-        any_ready |= is_ready(endpoint);
+        if (endpoint_ready(endpoint)) good.insert(kube::text_at(endpoint, "/addresses/0"));
       }
     }
   }
-  auto pods = any_ready ? 0 : ready_pods(service, view);
-  if (pods == 0) return std::nullopt;
-  return fmt::format("no endpoint is ready although {} {}", count_of(pods, "pod"),
-                     pods == 1 ? "is" : "are");
+  auto pods = ready_pods(service, view);
+  if (good.empty() && !pods.empty()) {
+    return fmt::format("no endpoint is ready although {} {}", count_of(pods.size(), "pod"),
+                       pods.size() == 1 ? "is" : "are");
+  }
+  for (const Json* pod : pods) {
+    auto left_out = left_out_of(good, addresses_for(service, *pod));
+    if (left_out.empty()) continue;
+    return fmt::format("pod {} is ready, but no slice has its address {} as ready: they are older",
+                       kube::name_of(*pod), left_out);
+  }
+  return std::nullopt;
 }
 
 Task<std::vector<Broken>> find_broken(kube::Client client, std::string ns,

@@ -19,8 +19,9 @@ struct EndpointsView {
 EndpointsView make_endpoints_view(std::vector<kube::Json> pods, std::vector<kube::Json> slices);
 
 /// "no endpoint is ready although 3 pods are", "endpoint 10.244.1.7 is of pod web-1, which is
-/// gone": why clients cannot reach what the Service stands for; nullopt when they can, as far as
-/// the API knows, or when the Service has no selector.
+/// gone", "pod web-1 is ready, but no slice has its address": why clients cannot reach what the
+/// Service stands for; nullopt when they can, as far as the API knows, or when the Service has no
+/// selector.
 std::optional<std::string> why_broken(const kube::Json& service, const EndpointsView& view);
 
 /// A broken Service and the reason.

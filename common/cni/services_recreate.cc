@@ -20,12 +20,13 @@ using kube::Json;
 constexpr const char* kPlatformFinalizer = "service.kubernetes.io/load-balancer-cleanup";
 
 // Marks of those that put an object back as they want it, or prune it.
-constexpr std::array<const char*, 9> kReconcilerMarks{
-    "argocd.argoproj.io/instance",      "argocd.argoproj.io/tracking-id",
+constexpr std::array<const char*, 11> kReconcilerMarks{
+    "argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id",
     "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name",
-    "addonmanager.kubernetes.io/mode",  "objectset.rio.cattle.io/id",
-    "operators.coreos.com/owner",       "olm.owner",
-    "configsync.gke.io/declared-fields"};
+    "addonmanager.kubernetes.io/mode", "objectset.rio.cattle.io/id", "operators.coreos.com/owner",
+    "olm.owner", "configsync.gke.io/declared-fields",
+    // operator-sdk, where no ownerReference is possible; Flux's Helm Operator
+    "operator-sdk/primary-resource", "helm.fluxcd.io/antecedent"};
 
 constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
 
@@ -66,12 +67,6 @@ std::optional<std::string> why_never(const Json& service) {
   if (kube::text_at(service, "/spec/clusterIP") == "None") {
     return "it is headless: a name in DNS, nothing to gain";
   }
-  if (auto foreign = foreign_finalizers(service); !foreign.empty()) {
-    return fmt::format(
-        "its finalizer {} could hold the delete back; whoever set it must take it "
-        "off first",
-        some_of(foreign));
-  }
   return std::nullopt;
 }
 
@@ -80,14 +75,18 @@ std::optional<std::string> why_never(const Json& service) {
 Json recreatable_service(const Json& service) {
   Json fresh = {{"apiVersion", "v1"}, {"kind", "Service"}};
   Json metadata = fresh_metadata(kube::at(service, "/metadata"));
-  if (auto foreign = foreign_finalizers(service); !foreign.empty()) {
-    metadata["finalizers"] = foreign;
-  } else {
-    metadata.erase("finalizers");
-  }
   fresh["metadata"] = std::move(metadata);
   fresh["spec"] = kube::at(service, "/spec");
   return fresh;
+}
+
+Json recreatable_status(const Json& service) {
+  Json status;
+  for (const char* field : {"loadBalancer", "conditions"}) {
+    const Json& value = kube::at(service, std::string("/status/") + field);
+    if (!value.empty()) status[field] = value;
+  }
+  return status;
 }
 
 std::string service_difference(const Json& old_service, const Json& new_service) {
@@ -107,6 +106,12 @@ std::optional<std::string> why_left_alone(const Json& service, const ServiceCons
   if (kube::text_at(service, "/spec/type") == "LoadBalancer" && !consent.load_balancer) {
     return "it is of type LoadBalancer: the cloud's balancer and its address would go with it "
            "(--allow-load-balancer recreates it all the same)";
+  }
+  if (auto foreign = foreign_finalizers(service); !foreign.empty() && !consent.finalizers) {
+    return fmt::format(
+        "its finalizer {} could hold the delete back until --timeout; whoever set it must take it "
+        "off first (--allow-finalizers waits for that, and sets it again)",
+        some_of(foreign));
   }
   if (auto owner = owner_of(service); !owner.empty() && !consent.owned) {
     return fmt::format(

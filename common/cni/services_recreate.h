@@ -9,18 +9,23 @@
 namespace kcni::cni {
 
 /// The Service to create in place of this one: everything that a client of it could rely on, the
-/// very clusterIPs and nodePorts included; less what the server and the platform write themselves.
+/// very clusterIPs and nodePorts included, and its finalizers; less what the server writes itself.
 kube::Json recreatable_service(const kube::Json& service);
 
 /// The first field in which the new one is not as the old one was, or "". Labels and annotations
 /// that were added meanwhile do not count.
 std::string service_difference(const kube::Json& old_service, const kube::Json& new_service);
 
+/// The status to write for the new one, as the platform had it: a balancer's address, conditions.
+/// Null when there is nothing in it. Some platforms (MetalLB) keep an address that stands there.
+kube::Json recreatable_status(const kube::Json& service);
+
 /// What the user has said may be recreated all the same.
 struct ServiceConsent {
   bool named = false;          ///< selected by name
   bool load_balancer = false;  ///< --allow-load-balancer
   bool owned = false;          ///< --allow-owned
+  bool finalizers = false;     ///< --allow-finalizers
 };
 
 /// Why a Service is left alone, or nullopt when it may be recreated. Names the flag that overrides.

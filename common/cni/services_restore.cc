@@ -31,20 +31,26 @@ constexpr const char* kLeaked =
     "it back by itself, a clusterIP after a minute, a port after some ten: run this again then, or "
     "with --timeout 15m)";
 
+std::vector<long> node_ports(const Json& service) {
+  std::vector<long> held{kube::number_at(service, "/spec/healthCheckNodePort")};
+  for (const auto& port : kube::at(service, "/spec/ports")) {
+    held.push_back(kube::number_at(port, "/nodePort"));
+  }
+  std::erase(held, 0);
+  return held;
+}
+
 std::string shared_address(const Json& service, const Json& wanted) {
   for (const auto& ip : kube::at(wanted, "/spec/clusterIPs")) {
     for (const auto& held : kube::at(service, "/spec/clusterIPs")) {
       if (ip == held && ip != "None") return fmt::format("clusterIP {}", ip.get<std::string>());
     }
   }
-  auto check = kube::number_at(wanted, "/spec/healthCheckNodePort");
-  for (const auto& port : kube::at(service, "/spec/ports")) {
-    auto held = kube::number_at(port, "/nodePort");
-    if (held == 0) continue;
-    if (held == check) return fmt::format("nodePort {}", held);
-    for (const auto& needed : kube::at(wanted, "/spec/ports")) {
-      if (kube::number_at(needed, "/nodePort") == held) return fmt::format("nodePort {}", held);
-    }
+  auto needed = node_ports(wanted);
+  for (long held : node_ports(service)) {
+    if (std::find(needed.begin(), needed.end(), held) == needed.end()) continue;
+    bool check = held == kube::number_at(service, "/spec/healthCheckNodePort");
+    return fmt::format("{} {}", check ? "healthCheckNodePort" : "nodePort", held);
   }
   return "";
 }
@@ -89,7 +95,15 @@ Task<> adopt(kube::Client client, const kube::Resource& resource, Json wanted) {
   if (!answer.not_found()) kube::body_or_throw(std::move(answer));
 }
 
-// Creates it when it is not there; gives it its new owner when the old one is still noted.
+// The garbage collector may have taken the old owner off already, where there are others.
+bool owners_are_there(const Json& found, const Json& wanted) {
+  const Json& owners = kube::at(wanted, "/metadata/ownerReferences");
+  return std::all_of(owners.begin(), owners.end(), [&](const Json& owner) {
+    return owned_by(found, kube::text_at(owner, "/uid"));
+  });
+}
+
+// Creates it when it is not there; gives it its new owner when that is not noted.
 Task<> put_back(kube::Client client, Json companion, std::string old_uid, std::string new_uid) {
   const auto* resource =
       kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
@@ -103,7 +117,7 @@ Task<> put_back(kube::Client client, Json companion, std::string old_uid, std::s
     co_return;
   }
   Json there = kube::body_or_throw(std::move(found));
-  if (owned_by(there, old_uid)) co_await adopt(client, *resource, std::move(wanted));
+  if (!owners_are_there(there, wanted)) co_await adopt(client, *resource, std::move(wanted));
 }
 
 // True when it vanished within the quiet time.
@@ -138,7 +152,86 @@ Task<> put_back_for_good(kube::Client client, Json companion, std::string old_ui
                            kube::key_of(companion)));
 }
 
+// Only onto what was read: the platform may be writing just now, and what it writes is newer.
+Task<kube::Answer> write_status(kube::Client client, Json service, Json status) {
+  Json patch;
+  patch["metadata"]["resourceVersion"] = kube::text_at(service, "/metadata/resourceVersion");
+  patch["status"] = std::move(status);
+  co_return co_await client.patch_status(kube::kServices, kube::namespace_of(service),
+                                         kube::name_of(service), kube::PatchType::kMerge,
+                                         std::move(patch));
+}
+
+Task<> put_back_status(kube::Client client, Json status, Json new_service) {
+  constexpr int kMostTimes = 5;
+  if (status.is_null()) co_return;
+  for (int i = 0; i < kMostTimes; ++i) {
+    if (!recreatable_status(new_service).is_null()) co_return;
+    auto answer = co_await write_status(client, new_service, status);
+    if (!answer.conflict()) kube::body_or_throw(std::move(answer));
+    if (answer.ok()) co_return;
+    auto again = co_await client.get(kube::kServices, kube::namespace_of(new_service),
+                                     kube::name_of(new_service));
+    new_service = kube::body_or_throw(std::move(again));
+  }
+  throw failed(fmt::format("{} is changed again and again: its status is not written",
+                           kube::key_of(new_service)));
+}
+
+// What is there of that name, as it was; null when nothing is.
+Task<Json> there_as_it_was(kube::Client client, Backup backup) {
+  auto ns = kube::namespace_of(backup.object), name = kube::name_of(backup.object);
+  auto answer = co_await client.get(kube::kServices, ns, name);
+  if (answer.not_found()) co_return Json();
+  Json found = kube::body_or_throw(std::move(answer));
+  bool tries = client.dry_run() || client.options().read_only;
+  if (kube::terminating(found)) {
+    if (!tries) co_await wait_gone(client, kube::kServices, ns, name, kube::uid_of(found));
+    co_return Json();
+  }
+  auto where = service_difference(backup.object, found);
+  if (where.empty()) co_return found;
+  throw failed(fmt::format("it is there, but differs from the backup in {}: not touched", where));
+}
+
 }  // namespace
+
+Task<> check_status_writable(kube::Client client, Json service) {
+  Json status = recreatable_status(service);
+  if (status.is_null()) co_return;
+  auto answer = co_await write_status(client.trying(), std::move(service), std::move(status));
+  if (!answer.not_found() && !answer.conflict()) kube::body_or_throw(std::move(answer));
+}
+
+namespace {
+
+Task<> try_to_restore(kube::Client client, Json wanted) {
+  auto ns = kube::namespace_of(wanted);
+  auto answer = co_await client.create(kube::kServices, ns, wanted);
+  if (answer.ok()) co_return;
+  auto holder = co_await find_holder(client, std::move(wanted));
+  if (holder && !holder->empty()) throw AddressTaken("its place is taken by " + *holder);
+  throw kube::ApiError(std::move(answer));
+}
+
+}  // namespace
+
+// An earlier run may have been ended between the Service and what belongs to it.
+Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup) {
+  bool tries = client.dry_run() || client.options().read_only;
+  auto found = co_await there_as_it_was(client.until(deadline), backup);
+  auto shielded = client.shielded();
+  if (!found.is_null()) {
+    if (!tries)
+      co_await put_back_rest(shielded.until(deadline), std::move(backup), std::move(found));
+    co_return FromFile::kThere;
+  }
+  if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
+  if (tries) co_return FromFile::kRestored;
+  auto made = co_await restore_service(shielded, deadline, backup);
+  co_await put_back_rest(shielded, std::move(backup), std::move(made));
+  co_return FromFile::kRestored;
+}
 
 std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
   for (const auto& service : services) {
@@ -170,8 +263,9 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
   throw AddressTaken(taken);
 }
 
-Task<> put_back_companions(kube::Client client, Backup backup, Json new_service) {
+Task<> put_back_rest(kube::Client client, Backup backup, Json new_service) {
   auto quiet = client.quiet();
+  co_await put_back_status(quiet, recreatable_status(backup.object), new_service);
   std::vector<Task<>> tasks;
   for (const auto& companion : backup.companions) {
     tasks.push_back(put_back_for_good(quiet, companion, kube::uid_of(backup.object),

@@ -67,9 +67,18 @@ TEST_CASE("recreatable_service keeps addresses and drops what the server writes"
   service["metadata"]["finalizers"] = {"service.kubernetes.io/load-balancer-cleanup"};
   auto fresh = cni::recreatable_service(service);
   CHECK(fresh["spec"] == service["spec"]);
+  CHECK(fresh["metadata"]["finalizers"] == service["metadata"]["finalizers"]);
+  fresh["metadata"].erase("finalizers");
   CHECK(fresh["metadata"] ==
         Json::parse(R"({"name": "web", "namespace": "shop", "labels": {"app": "web"}})"));
   CHECK_FALSE(fresh.contains("status"));
+}
+
+TEST_CASE("recreatable_status is what a platform wrote, if it wrote anything") {
+  CHECK(cni::recreatable_status(web()).is_null());
+  auto balancer =
+      with("/status", Json::parse(R"({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}})"));
+  CHECK(cni::recreatable_status(balancer) == balancer["status"]);
 }
 
 TEST_CASE("service_difference names the first field that is not as it was") {
@@ -90,7 +99,7 @@ TEST_CASE("an ordinary Service may be recreated") {
 }
 
 TEST_CASE("Services that nothing makes recreatable") {
-  cni::ServiceConsent all{true, true, true};
+  cni::ServiceConsent all{true, true, true, true};
   auto api = web();
   api["metadata"]["name"] = "kubernetes";
   api["metadata"]["namespace"] = "default";
@@ -99,21 +108,23 @@ TEST_CASE("Services that nothing makes recreatable") {
   CHECK(says(left_alone(with("/spec/type", "ExternalName"), all), "ExternalName"));
   CHECK(says(left_alone(with("/metadata/deletionTimestamp", "2026-01-01T00:00:00Z"), all),
              "being deleted"));
-  CHECK(says(left_alone(with("/metadata/finalizers", {"example.com/hold"}), all),
-             "example.com/hold"));
 }
 
 TEST_CASE("Services that a flag or their name makes recreatable") {
   auto balancer = with("/spec/type", "LoadBalancer");
   CHECK(says(left_alone(balancer), "--allow-load-balancer"));
-  CHECK(left_alone(balancer, {false, true, false}).empty());
+  CHECK(left_alone(balancer, {.load_balancer = true}).empty());
   auto owned = with("/metadata/ownerReferences", {{{"kind", "Shop"}, {"name", "s"}}});
   CHECK(says(left_alone(owned), "Shop/s"));
   CHECK(says(left_alone(owned), "--allow-owned"));
-  CHECK(left_alone(owned, {false, false, true}).empty());
+  CHECK(left_alone(owned, {.owned = true}).empty());
+  auto held = with("/metadata/finalizers", {"example.com/hold"});
+  CHECK(says(left_alone(held), "example.com/hold"));
+  CHECK(says(left_alone(held), "--allow-finalizers"));
+  CHECK(left_alone(held, {.finalizers = true}).empty());
   auto system = with("/metadata/namespace", "kube-system");
   CHECK(says(left_alone(system), "by name"));
-  CHECK(left_alone(system, {true, false, false}).empty());
+  CHECK(left_alone(system, {.named = true}).empty());
 }
 
 TEST_CASE("marks of GitOps tools count as owners, Helm's does not") {
@@ -173,6 +184,9 @@ TEST_CASE("why_broken sees endpoints that are not their pods'") {
   CHECK(says(reason({one}, {slice_of("a", "10.244.0.1")}), "not an address of its pod"));
   CHECK(says(reason({one}, {slice_of("b", "10.244.0.1")}), "gone"));
   CHECK(says(reason({one}, {}), "no endpoint is ready although 1 pod is"));
+  auto two = pod("b", "10.245.0.2");
+  CHECK(says(reason({one, two}, {slice_of("a", "10.245.0.1")}),
+             "pod b is ready, but no slice has its address 10.245.0.2 as ready"));
   CHECK(reason({}, {}).empty());
 }
 

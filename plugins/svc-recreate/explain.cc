@@ -1,0 +1,75 @@
+// What is wrong with Services, and the cheapest cure.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+#include "common/cli/cni_flags.h"
+#include "common/cli/mending.h"
+#include "common/cni/services_explain.h"
+#include "plugins/svc-recreate/svc_recreate.h"
+
+namespace kcni::svc_recreate {
+
+using kube::Json;
+
+namespace {
+
+constexpr Milliseconds kMoment{2000};
+
+constexpr const char* kNextSteps =
+    "where clients still cannot reach a Service that is fine here: `kubectl cni cleanup --all "
+    "--check` looks at the nodes themselves, `kubectl cni cleanup --all --only conntrack` takes "
+    "old "
+    "connections, then restart kube-proxy on the client's node, then recreate the Service";
+
+std::string told(const std::vector<cni::Finding>& findings) {
+  std::vector<std::string> words;
+  for (const auto& finding : findings) {
+    words.push_back(fmt::format("{}: `{}`", finding.what, finding.cure));
+  }
+  return join(words, "; then ");
+}
+
+cni::ServicesView look(cli::Context& context, kube::Client client) {
+  return context.loop().run(cni::look_at_services(client, cli::named_daemonsets(context)));
+}
+
+void tell(cli::Context& context, const Json& service, const std::string& what,
+          const std::string& detail) {
+  context.results().done(kube::kServices, kube::namespace_of(service), kube::name_of(service), what,
+                         detail, service);
+}
+
+}  // namespace
+
+void explain(cli::Context& context) {
+  auto selection = selection_from(context);
+  auto client = bounded_client(context);
+  context.loop().run(cli::mend_services_first(context, client, /*only_looks=*/true));
+  auto services = selected_services(context, selection);
+  if (services.empty()) return;
+  auto first = look(context, client);
+  bool any = std::any_of(services.begin(), services.end(), [&](const Json& service) {
+    return !cni::explain(service, first).empty();
+  });
+  if (any) context.loop().run(context.loop().sleep(kMoment));
+  auto second = any ? look(context, client) : first;
+  bool any_fine = false;
+  for (const auto& service : services) {
+    std::vector<cni::Finding> findings;
+    if (!cni::explain(service, first).empty()) findings = cni::explain(service, second);
+    bool has_selector = !kube::at(service, "/spec/selector").empty();
+    if (!findings.empty()) {
+      tell(context, service, "has a problem", told(findings));
+    } else if (has_selector) {
+      tell(context, service, "fine", "as far as the API server knows");
+      any_fine = true;
+    } else {
+      tell(context, service, "not looked into", "no selector: its endpoints are written by others");
+    }
+  }
+  if (any_fine) context.note(kNextSteps);
+}
+
+}  // namespace kcni::svc_recreate

@@ -1,0 +1,25 @@
+# What a namespace looks like to the clients of its Services, from a List of its Services, Endpoints and
+# EndpointSlices: those whose writer is $who (own: a person; controller), less what the server writes anew
+# with every object. An owner that is alive stands there by its name, for it has another UID afterwards.
+
+def writer:
+  (.metadata.labels // {}) as $labels
+  | if ($labels["endpointslice.kubernetes.io/managed-by"] // "" | endswith("-controller.k8s.io"))
+      or $labels["endpoints.kubernetes.io/managed-by"] == "endpoint-controller"
+    then "controller" else "own" end;
+
+# Another name, another order and another time are as good.
+def without_chance:
+  if writer == "own" then . else
+    .metadata |= (del(.name, .generation, .annotations["endpoints.kubernetes.io/last-change-trigger-time"])
+      | if .annotations == {} then del(.annotations) else . end)
+    | if .endpoints then .endpoints |= sort else . end
+  end;
+
+([.items[] | select(.kind == "Service" or .kind == "Endpoints")
+  | {key: .metadata.uid, value: "\(.kind)/\(.metadata.name)"}] | from_entries) as $alive
+| [.items[] | select(.kind != "Secret" and writer == $who)
+  | .metadata |= (del(.uid, .resourceVersion, .creationTimestamp, .managedFields)
+      | if .ownerReferences then .ownerReferences |= map(.uid |= ($alive[.] // .)) else . end)
+  | without_chance]
+| sort_by(.kind, .metadata.name, .metadata.labels["kubernetes.io/service-name"], .addressType)

@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# svc-recreate is done with a Service when it has as many ready endpoints as before.
+
+load prelude
+
+setup_pods() {
+  pods web
+  service web 'selector: {app: web}, ports: [{port: 80}]'
+  settled before
+  old=$(uid service web)
+}
+
+# made_anew: waits until it is.
+made_anew() {
+  local i now
+  for i in $(seq 100); do
+    now=$(uid service web)
+    if [ -n "$now" ] && [ "$now" != "$old" ]; then return; fi
+    sleep 0.1
+  done
+  return 1
+}
+
+@test "it waits while the controller has not written the slices yet" {
+  setup_pods
+  controllers STOP
+  behind web --timeout 60s
+  made_anew
+  sleep 2
+  kill -0 "$behind"
+  controllers CONT
+  ended 0
+  contains "$output" 'service/web recreated'
+  look after
+  same controller before after
+  [ -z "$(backups)" ]
+}
+
+@test "killed while it waits: the Service is there, and the next run leaves no backup" {
+  local now
+  setup_pods
+  controllers STOP
+  behind web --timeout 60s
+  made_anew
+  now=$(uid service web)
+  end_behind
+  controllers CONT
+  service other 'ports: [{port: 80}]'
+  recreate 0 other
+  [ "$(uid service web)" = "$now" ]
+  kubectl -n "$ns" delete service other
+  as_before
+}
+
+@test "an interrupt ends the wait: the Service is there, and no backup is left" {
+  setup_pods
+  controllers STOP
+  behind web --timeout 60s
+  made_anew
+  sleep 1
+  kill -TERM "$behind"
+  ended 130
+  [ -z "$(backups)" ]
+  [ -n "$(uid service web)" ]
+}
+
+@test "endpoints that do not come until --timeout are told; the Service is back as it was" {
+  setup_pods
+  controllers STOP
+  recreate 3 web --timeout 3s
+  contains "$errors" "service/web in namespace $ns"
+  contains "$errors" ready
+  [ "$(uid service web)" != "$old" ]
+  [ -z "$(backups)" ]
+  controllers CONT
+  as_before
+}
+
+@test "it does not wait for what was not there" {
+  service web 'selector: {app: web}, ports: [{port: 80}]'
+  settled before
+  controllers STOP
+  recreate 0 web --timeout 20s
+  contains "$output" 'service/web recreated'
+  controllers CONT
+  as_before
+}
+
+@test "one whose endpoints are late does not keep the others from being done" {
+  local i
+  setup_pods
+  for i in 1 2 3; do service "x$i" 'ports: [{port: 80}]'; done
+  settled before
+  controllers STOP
+  behind --all --concurrency 1 --timeout 10s
+  ended 3
+  controllers CONT
+  [ "$(grep -c 'service/x[123] recreated' <<<"$output")" = 3 ]
+  as_before
+}
