@@ -202,7 +202,8 @@ Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json servic
   try {
     co_await require_creatable(client, service);
     co_return co_await back_up(client, std::move(options), service);
-  } catch (const kube::ApiError& error) {
+  } catch (const Error& error) {
+    if (error.status() != ExitStatus::kFailed) throw;
     trouble = error.what();
   }
   throw failed(

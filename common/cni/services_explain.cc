@@ -25,7 +25,7 @@ constexpr std::chrono::minutes kJustWritten{10};
 constexpr std::chrono::minutes kJustChanged{10};
 // kube-proxy's --healthz-bind-address.
 constexpr int kHealthPort = 10256;
-constexpr Milliseconds kHealthTime{5'000};
+constexpr Milliseconds kHealthTime{15'000};  // a 503 is asked for again some times
 
 const std::vector<Json>& slices_in(const EndpointsView& view, const Json& service) {
   static const std::vector<Json> none;

@@ -24,6 +24,7 @@ void Rows::done(const std::string& node) {
   std::lock_guard lock(mutex_);
   rows_.erase(node);
   ++ended_;
+  context_.live().assign({});
 }
 
 // A terminal may be slow to take it, which is no reason for the visits to wait.

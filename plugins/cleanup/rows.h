@@ -17,6 +17,7 @@ class Rows {
   Rows(cli::Context& context, std::size_t total) : context_(context), total_(total) {}
 
   void set(const std::string& node, const std::string& state);
+  /// Takes all off the screen, so that its result is told before it is counted; then draw() again.
   void done(const std::string& node);
   /// Without a terminal only what takes long is worth a line.
   void draw();

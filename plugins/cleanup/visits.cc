@@ -97,10 +97,16 @@ class Visits {
             context_.client(), visit.pod, request_of(visit), context_.deadline(),
             [this, &visit](const std::string& state) { rows_->set(visit.node, state); });
       } catch (const Error& error) {
-        outcome.error = error;
+        outcome.error = about(visit, error);
       }
     }
     co_await finish(visit, std::move(outcome));
+  }
+
+  // What the API client says does not know of nodes.
+  static Error about(const Visit& visit, const Error& error) {
+    auto node = "node/" + visit.node + ": ", what = std::string(error.what());
+    return {error.status(), what.starts_with(node) ? what : node + what};
   }
 
   Task<> finish(const Visit& visit, Outcome outcome) {
@@ -113,6 +119,7 @@ class Visits {
     }
     rows_->done(visit.node);
     told_(visit, outcome);
+    rows_->draw();
   }
 
   // They tell of the VNI, so they go last, when the node itself is clean.

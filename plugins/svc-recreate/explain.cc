@@ -31,6 +31,17 @@ std::string told(const std::vector<cni::Finding>& findings) {
   return join(words, "; then ");
 }
 
+// For -o json and yaml.
+Json as_object(const Json& service, const std::vector<cni::Finding>& findings) {
+  Json object = {{"apiVersion", "v1"}, {"kind", "Service"}, {"findings", Json::array()}};
+  object["metadata"] = {{"name", kube::name_of(service)},
+                        {"namespace", kube::namespace_of(service)}};
+  for (const auto& finding : findings) {
+    object["findings"].push_back({{"what", finding.what}, {"cure", finding.cure}});
+  }
+  return object;
+}
+
 cni::ServicesView look(cli::Context& context, kube::Client client) {
   return context.loop().run(cni::look_at_services(client, cli::named_daemonsets(context)));
 }
@@ -61,12 +72,13 @@ void explain(cli::Context& context) {
     if (!cni::explain(service, first).empty()) findings = cni::explain(service, second);
     bool has_selector = !kube::at(service, "/spec/selector").empty();
     if (!findings.empty()) {
-      tell(context, service, "has a problem", told(findings));
+      tell(context, as_object(service, findings), "has a problem", told(findings));
     } else if (has_selector) {
-      tell(context, service, "fine", "as far as the API server knows");
+      tell(context, as_object(service, findings), "fine", "as far as the API server knows");
       any_fine = true;
     } else {
-      tell(context, service, "not looked into", "no selector: its endpoints are written by others");
+      tell(context, as_object(service, findings), "not looked into",
+           "no selector: its endpoints are written by others");
     }
   }
   if (any_fine) context.note(kNextSteps);

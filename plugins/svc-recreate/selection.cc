@@ -20,7 +20,7 @@ cni::ServiceSelection selection_from(cli::Context& context) {
   if (!named && !by_labels && !everywhere && !flags.flag("all") && !flags.flag("only-broken")) {
     throw wrong_usage(
         "name at least one Service, or select with -l SELECTOR, --all, -A or "
-        "--only-broken");
+        "--only-broken; --restore puts back what is missing");
   }
   cni::ServiceSelection selection;
   selection.names = context.args();

@@ -40,6 +40,12 @@ web_with_pods() {
   contains "$output" 'service/web fine'
 }
 
+@test "-o json: the findings" {
+  service web 'selector: {app: nobody}, ports: [{port: 80}]'
+  recreate 0 web --explain -o json
+  [ "$(jq -r '.findings[0].cure' <<<"$output")" = "kubectl get pods -n $ns -l app=nobody" ]
+}
+
 @test "names and selections as always" {
   recreate 2 --explain
   recreate 1 --explain nobody
@@ -103,7 +109,7 @@ END
   kubectl -n kube-system delete pod kube-proxy-w1 --now >/dev/null
   proxy w2
   kubectl -n kube-system wait pod/kube-proxy-w2 --for=condition=Ready --timeout=30s >/dev/null
-  on_node w2 timeout 20 python3 -c '
+  on_node w2 timeout 60 python3 -c '
 import http.server
 class Stale(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

@@ -71,3 +71,11 @@ load prelude
   recreate 2 --restore --explain
   contains "$errors" 'exclude each other'
 }
+
+@test "a directory that cannot be written: the Service is named, and untouched" {
+  service web 'ports: [{port: 80}]'
+  settled before
+  recreate 1 web --backup-dir /proc/none
+  one_error_line "service/web in namespace $ns left alone, no backup could be made" /proc/none
+  untouched
+}
