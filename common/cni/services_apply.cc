@@ -148,8 +148,13 @@ Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer ans
   }
   if (!answer.sent_again && answer.conflict()) co_return Deleting::kChanged;
   if (!answer.sent_again && answer.status < 500) co_return Deleting::kRefused;
-  auto now = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
-                                 kube::name_of(backup.object));
+  kube::Answer now;
+  try {
+    now = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
+                              kube::name_of(backup.object));
+  } catch (const Error& error) {
+    throw not_known(backup, error.what());
+  }
   if (now.not_found()) co_return Deleting::kDone;
   bool same = now.ok() && kube::uid_of(now.body) == kube::uid_of(backup.object);
   if (same && kube::terminating(now.body)) co_return Deleting::kHeldBack;
@@ -198,9 +203,9 @@ Task<> require_creatable(kube::Client client, Json service) {
 
 // All that can be done before anything is touched.
 Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json service) {
+  co_await require_creatable(client, service);
   std::string trouble;
   try {
-    co_await require_creatable(client, service);
     co_return co_await back_up(client, std::move(options), service);
   } catch (const Error& error) {
     if (error.status() != ExitStatus::kFailed) throw;

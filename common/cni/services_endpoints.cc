@@ -260,15 +260,19 @@ Task<> delete_slices(kube::Client client, Json service, Deleted& deleted) {
 // out the others.
 Task<std::string> put_slices_back(kube::Client client, Json service, const Deleted& deleted) {
   std::string trouble;
+  try {
+    auto now = co_await slices_of(client, service);
+    if (!controllers_slices(std::move(now), deleted).empty()) co_return "some are written anew";
+  } catch (const Error& error) {
+    trouble = fmt::format("; whether any are written anew is not known: {}", error.what());
+  }
   for (const auto& slice : deleted) {
     try {
-      auto now = co_await slices_of(client, service);
-      if (!controllers_slices(std::move(now), deleted).empty()) co_return "some are written anew";
       auto ns = kube::namespace_of(slice);
       auto answer = co_await client.create(kube::kEndpointSlices, ns, fresh_slice(slice));
       if (!answer.conflict()) kube::body_or_throw(std::move(answer));
     } catch (const Error& error) {
-      trouble = fmt::format("; {} could not be put back: {}", kube::name_of(slice), error.what());
+      trouble += fmt::format("; {} could not be put back: {}", kube::name_of(slice), error.what());
     }
   }
   if (!trouble.empty()) co_return "is kube-controller-manager alive?" + trouble;

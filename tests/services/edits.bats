@@ -96,6 +96,7 @@ kept_for_the_edit() {
   setup_web
   edited 1 "kubectl -n $ns delete service web" web
   contains "$errors" 'somebody else deleted it'
+  lacks "$errors" 'no backup could be made'
   [ -z "$(uid service web)" ]
   [ -z "$(backups)" ]
 }

@@ -4,13 +4,6 @@
 load prelude
 
 slices() { kubectl -n "$ns" get endpointslices -l "kubernetes.io/service-name=$1" -o json | jq -r '.items[] | "\(.metadata.name) \(.metadata.uid)"'; }
-ready() { kubectl -n "$ns" get endpointslices -l "kubernetes.io/service-name=$1" -o json | jq '[.items[].endpoints[]? | select(.conditions.ready)] | length'; }
-
-web_with_pods() {
-  pods web
-  service web 'selector: {app: web}, ports: [{port: 80}]'
-  until [ "$(ready web)" = 2 ]; do sleep 0.2; done
-}
 
 @test "the slices are others, with the same endpoints; the Service is the very same" {
   local before service
@@ -59,6 +52,16 @@ web_with_pods() {
   contains "$errors" 'put back'
   contains "$errors" '1 Service not touched'
   [ "$(kubectl -n "$ns" get endpointslices -o json | jq -S '[.items[] | {name: .metadata.name, labels: .metadata.labels, endpoints, ports}]')" = "$before" ]
+}
+
+@test "the control plane sleeps: the slices of both families are put back" {
+  pods web
+  service web 'ipFamilyPolicy: RequireDualStack, selector: {app: web}, ports: [{port: 80}]'
+  until [ "$(slices web | wc -l)" = 2 ]; do sleep 0.2; done
+  controllers STOP
+  recreate 3 web --endpoints-only --timeout 2s
+  contains "$errors" 'put back'
+  [ "$(slices web | wc -l)" = 2 ]
 }
 
 @test "without selector, or in kube-system unasked: refused or skipped" {

@@ -70,6 +70,19 @@ pods() {
   kubectl -n "$ns" rollout status deployment "$1" --timeout=60s >/dev/null
 }
 
+# ready NAME: how many endpoints of a Service are.
+ready() {
+  kubectl -n "$ns" get endpointslices -l "kubernetes.io/service-name=$1" -o json |
+    jq '[.items[].endpoints[]? | select(.conditions.ready)] | length'
+}
+
+# A Service called web with two pods, once both are its endpoints.
+web_with_pods() {
+  pods web
+  service web 'selector: {app: web}, ports: [{port: 80}]'
+  until [ "$(ready web)" = 2 ]; do sleep 0.2; done
+}
+
 # balancer NAME [SPEC [METADATA]]: of type LoadBalancer, once the cloud has given it an address.
 balancer() {
   service "$1" "type: LoadBalancer, ports: [{name: http, port: 80}, {name: tls, port: 443}]${2:+, $2}" "${3:-}"
