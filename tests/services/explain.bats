@@ -3,14 +3,6 @@
 
 load prelude
 
-ready() { kubectl -n "$ns" get endpointslices -l "kubernetes.io/service-name=$1" -o json | jq '[.items[].endpoints[]? | select(.conditions.ready)] | length'; }
-
-web_with_pods() {
-  pods web
-  service web 'selector: {app: web}, ports: [{port: 80}]'
-  until [ "$(ready web)" = 2 ]; do sleep 0.2; done
-}
-
 @test "a Service that is fine, and one that others look after" {
   web_with_pods
   service manual 'ports: [{port: 80}]'
@@ -100,11 +92,29 @@ END
   contains "$output" 'then what flannel left may rewrite its traffic on w1, w2: `kubectl cni cleanup w1 w2`'
 }
 
-@test "a kube-proxy that is not Ready" {
+@test "a kube-proxy that is not Ready, and one that says itself that its rules are stale" {
   web_with_pods
   proxy w1 'kubectl-cni.test/never-ready: ""'
   recreate 0 web --explain
   contains "$output" 'kube-proxy on w1 is not Ready'
   contains "$output" '`kubectl -n kube-system delete pod kube-proxy-w1`'
   kubectl -n kube-system delete pod kube-proxy-w1 --now >/dev/null
+  proxy w2
+  kubectl -n kube-system wait pod/kube-proxy-w2 --for=condition=Ready --timeout=30s >/dev/null
+  # A node's address is the world's own.
+  in_world timeout 60 python3 -c '
+import http.server, socketserver
+class Stale(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(b"{\"lastUpdated\": \"2026-01-01T00:00:00Z\", \"currentTime\": \"2026-01-01T01:00:00Z\"}")
+socketserver.TCPServer(("172.30.0.12", 10256), Stale).serve_forever()' 2>/dev/null 3>&- &
+  for _ in $(seq 50); do
+    if in_world bash -c ': </dev/tcp/172.30.0.12/10256' 2>/dev/null; then break; fi
+    sleep 0.2
+  done
+  recreate 0 web --explain
+  kubectl -n kube-system delete pod kube-proxy-w2 --now >/dev/null
+  contains "$output" 'kube-proxy on w2 last wrote its rules at 2026-01-01T00:00:00Z'
 }

@@ -42,13 +42,18 @@ back() {
   as_before
 }
 
-@test "the clusterIP" {
-  local ip
+# robbed_of_ip: a thief took web's clusterIP, $ip, in the gap.
+robbed_of_ip() {
   held web
   ip=$(address web)
   gap --timeout 3s
   service thief "clusterIP: $ip, ports: [{port: 80}]"
   robbed "clusterIP $ip"
+}
+
+@test "the clusterIP" {
+  local ip
+  robbed_of_ip
   still_robbed "clusterIP $ip"
   back
 }
@@ -76,11 +81,7 @@ back() {
 
 @test "the clusterIP, and --restore says so and brings it back" {
   local ip
-  held web
-  ip=$(address web)
-  gap --timeout 3s
-  service thief "clusterIP: $ip, ports: [{port: 80}]"
-  robbed "clusterIP $ip"
+  robbed_of_ip
   recreate 1 --restore --timeout 2s
   contains "$errors" "service/thief in namespace $ns (clusterIP $ip)"
   [ -n "$(backups)" ]

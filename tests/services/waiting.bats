@@ -4,8 +4,7 @@
 load prelude
 
 setup_pods() {
-  pods web
-  service web 'selector: {app: web}, ports: [{port: 80}]'
+  web_with_pods
   settled before
   old=$(uid service web)
 }
