@@ -24,11 +24,6 @@ constexpr int kMaxEdits = 5;
 constexpr Milliseconds kTimeToComeBack{15'000};
 constexpr Milliseconds kLastTry{2'000};
 
-std::string display(const Json& service) {
-  return fmt::format("{} in namespace {}", kube::kServices.display(kube::name_of(service)),
-                     kube::namespace_of(service));
-}
-
 Deadline at_least(Deadline deadline, Milliseconds least) {
   auto left = deadline.left();
   return left ? Deadline::after(std::max(*left, least)) : deadline;
@@ -77,7 +72,7 @@ Task<Prepared> back_up(kube::Client client, RecreateOptions options, Json servic
 Error not_back(const Backup& backup, const Error& reason) {
   auto text = fmt::format(
       "{} was deleted and is not back as it was: {}; it is kept in {}, running again puts it back",
-      display(backup.object), reason.what(), backup.secret.display());
+      place_of_service(backup.object), reason.what(), backup.secret.display());
   return {reason.status() == ExitStatus::kBlocked ? ExitStatus::kBlocked : ExitStatus::kFailed,
           text};
 }
@@ -121,7 +116,7 @@ Error not_known(const Backup& backup, const std::string& reason) {
   return failed(
       fmt::format("whether {} was deleted is not known: {}; it is kept in {}, running again puts "
                   "right what is wrong",
-                  display(backup.object), reason, backup.secret.display()));
+                  place_of_service(backup.object), reason, backup.secret.display()));
 }
 
 Task<kube::Answer> delete_exactly(kube::Client client, Backup backup) {
@@ -167,7 +162,7 @@ constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
 // We have not deleted it, so it needs no backup.
 Task<> leave_alone(kube::Client client, Backup backup, std::string reason) {
   if (!client.dry_run()) co_await drop_backup(client, backup.secret);
-  throw failed(fmt::format("{} left alone: {}", display(backup.object), reason));
+  throw failed(fmt::format("{} left alone: {}", place_of_service(backup.object), reason));
 }
 
 // The Service after somebody changed it. Throws when it may not be recreated any more.
@@ -180,12 +175,12 @@ Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup
     throw failed(
         fmt::format("{} was deleted and made anew by somebody else meanwhile; as it was "
                     "before it is kept in {}",
-                    display(now), backup.secret.display()));
+                    place_of_service(now), backup.secret.display()));
   }
   auto reason = why_left_alone(now, consent);
   if (!reason) co_return now;
   if (!client.dry_run()) co_await drop_backup(client, backup.secret);
-  throw refused(fmt::format("{} left alone: {}", display(now), *reason));
+  throw refused(fmt::format("{} left alone: {}", place_of_service(now), *reason));
 }
 
 Task<> require_creatable(kube::Client client, Json service) {
@@ -198,7 +193,7 @@ Task<> require_creatable(kube::Client client, Json service) {
   } catch (const kube::ApiError& error) {
     trouble = fmt::format("it could not be created anew: {}", error.what());
   }
-  throw failed(fmt::format("{} left alone: {}", display(service), trouble));
+  throw failed(fmt::format("{} left alone: {}", place_of_service(service), trouble));
 }
 
 // All that can be done before anything is touched.
@@ -211,8 +206,8 @@ Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json servic
     if (error.status() != ExitStatus::kFailed) throw;
     trouble = error.what();
   }
-  throw failed(
-      fmt::format("{} left alone, no backup could be made: {}", display(service), trouble));
+  throw failed(fmt::format("{} left alone, no backup could be made: {}", place_of_service(service),
+                           trouble));
 }
 
 }  // namespace
@@ -240,7 +235,8 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
     }
     service = co_await read_again(bounded, options.consent, backup);
   }
-  throw blocked(fmt::format("{} is changed again and again: left alone", display(service)));
+  throw blocked(
+      fmt::format("{} is changed again and again: left alone", place_of_service(service)));
 }
 
 namespace {

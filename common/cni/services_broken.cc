@@ -31,14 +31,9 @@ bool has_address(const Json& pod, const std::string& address) {
 }
 
 std::vector<const Json*> ready_pods(const Json& service, const EndpointsView& view) {
-  auto prefix = kube::namespace_of(service) + "/";
-  std::vector<const Json*> pods;
-  for (auto pod = view.pods.lower_bound(prefix); pod != view.pods.end(); ++pod) {
-    if (!pod->first.starts_with(prefix)) break;
-    bool counts = selects(service, pod->second) && ready(pod->second) &&
-                  !addresses_for(service, pod->second).empty();
-    if (counts) pods.push_back(&pod->second);
-  }
+  auto pods = selected_pods(view, service);
+  std::erase_if(
+      pods, [&](const Json* pod) { return !ready(*pod) || addresses_for(service, *pod).empty(); });
   return pods;
 }
 
@@ -102,19 +97,32 @@ EndpointsView make_endpoints_view(std::vector<Json> pods, std::vector<Json> slic
   return view;
 }
 
+const std::vector<Json>& slices_in(const EndpointsView& view, const Json& service) {
+  static const std::vector<Json> none;
+  auto slices = view.slices.find(kube::key_of(service));
+  return slices == view.slices.end() ? none : slices->second;
+}
+
+std::vector<const Json*> selected_pods(const EndpointsView& view, const Json& service) {
+  auto prefix = kube::namespace_of(service) + "/";
+  std::vector<const Json*> pods;
+  for (auto pod = view.pods.lower_bound(prefix); pod != view.pods.end(); ++pod) {
+    if (!pod->first.starts_with(prefix)) break;
+    if (selects(service, pod->second)) pods.push_back(&pod->second);
+  }
+  return pods;
+}
+
 std::optional<std::string> why_broken(const Json& service, const EndpointsView& view) {
   if (kube::at(service, "/spec/selector").empty()) return std::nullopt;
   if (kube::text_at(service, "/spec/type") == "ExternalName") return std::nullopt;
   std::set<std::string> good;
   auto ns = kube::namespace_of(service);
-  auto slices = view.slices.find(kube::key_of(service));
-  if (slices != view.slices.end()) {
-    for (const auto& slice : slices->second) {
-      for (const auto& endpoint : kube::at(slice, "/endpoints")) {
-        auto reason = stale(endpoint, ns, view);
-        if (!reason.empty()) return reason;
-        if (endpoint_ready(endpoint)) good.insert(kube::text_at(endpoint, "/addresses/0"));
-      }
+  for (const auto& slice : slices_in(view, service)) {
+    for (const auto& endpoint : kube::at(slice, "/endpoints")) {
+      auto reason = stale(endpoint, ns, view);
+      if (!reason.empty()) return reason;
+      if (endpoint_ready(endpoint)) good.insert(kube::text_at(endpoint, "/addresses/0"));
     }
   }
   auto pods = ready_pods(service, view);

@@ -18,6 +18,12 @@ struct EndpointsView {
 
 EndpointsView make_endpoints_view(std::vector<kube::Json> pods, std::vector<kube::Json> slices);
 
+/// The Service's EndpointSlices in the view.
+const std::vector<kube::Json>& slices_in(const EndpointsView& view, const kube::Json& service);
+
+/// The pods in the view that the Service selects, finished ones included.
+std::vector<const kube::Json*> selected_pods(const EndpointsView& view, const kube::Json& service);
+
 /// "no endpoint is ready although 3 pods are", "endpoint 10.244.1.7 is of pod web-1, which is
 /// gone", "pod web-1 is ready, but no slice has its address": why clients cannot reach what the
 /// Service stands for; nullopt when they can, as far as the API knows, or when the Service has no

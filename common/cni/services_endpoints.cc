@@ -9,8 +9,8 @@
 
 #include "common/base/text.h"
 #include "common/cni/cni_daemonsets.h"
-#include "common/cni/compare.h"
 #include "common/cni/pods.h"
+#include "common/cni/services_recreate.h"
 #include "common/cni/workloads.h"
 #include "common/kube/watch.h"
 
@@ -27,24 +27,12 @@ constexpr Milliseconds kLongestWait{120'000};  // for slices that nobody would r
 constexpr Milliseconds kTimeToPutBack{15'000};
 constexpr int kMostEdits = 5;
 
-std::string display(const Json& service) {
-  return fmt::format("{} in namespace {}", kube::kServices.display(kube::name_of(service)),
-                     kube::namespace_of(service));
-}
-
 kube::Query query_of_slices(const Json& service) {
   kube::Query query;
   query.resource = &kube::kEndpointSlices;
   query.ns = kube::namespace_of(service);
   query.label_selector = fmt::format("{}={}", kServiceName, kube::name_of(service));
   return query;
-}
-
-bool owned_by_uid(const Json& slice, const std::string& uid) {
-  const Json& owners = kube::at(slice, "/metadata/ownerReferences");
-  return !uid.empty() && std::any_of(owners.begin(), owners.end(), [&](const Json& owner) {
-    return kube::text_at(owner, "/uid") == uid;
-  });
 }
 
 std::vector<Json> values_of(const kube::Snapshot& snapshot) {
@@ -145,7 +133,7 @@ bool endpoint_ready(const Json& endpoint) {
 std::size_t ready_addresses(const std::vector<Json>& slices, const std::string& gone_owner) {
   std::set<std::string> addresses;
   for (const auto& slice : slices) {
-    if (kube::terminating(slice) || owned_by_uid(slice, gone_owner)) continue;
+    if (kube::terminating(slice) || has_owner(slice, gone_owner)) continue;
     for (const auto& endpoint : kube::at(slice, "/endpoints")) {
       if (endpoint_ready(endpoint)) addresses.insert(kube::text_at(endpoint, "/addresses/0"));
     }
@@ -163,11 +151,6 @@ std::size_t ready_addresses_of_pods(const Json& service, const std::vector<Json>
     addresses.insert(its.begin(), its.end());
   }
   return addresses.size();
-}
-
-bool written_by_controller(const Json& slice) {
-  return kube::label_of(slice, "endpointslice.kubernetes.io/managed-by") ==
-         "endpointslice-controller.k8s.io";
 }
 
 Task<std::vector<Json>> slices_of(kube::Client client, Json service) {
@@ -196,8 +179,8 @@ Task<> wait_for_endpoints(kube::Client client, Json service, std::size_t before,
   throw TimedOut(fmt::format(
       "{} is recreated, but of its endpoints {} of {} {} ready: {} (kubectl cni svc-recreate "
       "--explain {} -n {} looks for the reason)",
-      display(service), ready, std::max(count.wanted, std::size_t{1}), ready == 1 ? "is" : "are",
-      trouble, kube::name_of(service), kube::namespace_of(service)));
+      place_of_service(service), ready, std::max(count.wanted, std::size_t{1}),
+      ready == 1 ? "is" : "are", trouble, kube::name_of(service), kube::namespace_of(service)));
 }
 
 namespace {
@@ -216,12 +199,6 @@ Task<bool> delete_slice(kube::Client client, Json slice, Deleted& deleted) {
   if (!answer.not_found()) kube::body_or_throw(std::move(answer));
   deleted.push_back(std::move(slice));
   co_return true;
-}
-
-Json fresh_slice(const Json& slice) {
-  Json fresh = slice;
-  fresh["metadata"] = fresh_metadata(kube::at(slice, "/metadata"));
-  return fresh;
 }
 
 std::vector<Json> controllers_slices(std::vector<Json> slices, const Deleted& but) {
@@ -253,7 +230,7 @@ Task<> delete_slices(kube::Client client, Json service, Deleted& deleted) {
   }
   throw blocked(
       fmt::format("the EndpointSlices of {} are changed again and again: {} of {} deleted",
-                  display(service), deleted.size(), names.size()));
+                  place_of_service(service), deleted.size(), names.size()));
 }
 
 // Unless the controller has come back to life at last. What one of them says is no reason to leave
@@ -269,7 +246,8 @@ Task<std::string> put_slices_back(kube::Client client, Json service, const Delet
   for (const auto& slice : deleted) {
     try {
       auto ns = kube::namespace_of(slice);
-      auto answer = co_await client.create(kube::kEndpointSlices, ns, fresh_slice(slice));
+      auto answer =
+          co_await client.create(kube::kEndpointSlices, ns, recreatable_companion(slice, "", ""));
       if (!answer.conflict()) kube::body_or_throw(std::move(answer));
     } catch (const Error& error) {
       trouble += fmt::format("; {} could not be put back: {}", kube::name_of(slice), error.what());
@@ -284,7 +262,8 @@ Task<> require_creatable_slice(kube::Client client, Json service) {
   auto now = co_await slices_of(client, service);
   for (const auto& slice : controllers_slices(std::move(now), {})) {
     auto ns = kube::namespace_of(slice);
-    auto answer = co_await client.trying().create(kube::kEndpointSlices, ns, fresh_slice(slice));
+    auto answer = co_await client.trying().create(kube::kEndpointSlices, ns,
+                                                  recreatable_companion(slice, "", ""));
     if (!answer.conflict()) kube::body_or_throw(std::move(answer));
     co_return;
   }
@@ -329,7 +308,7 @@ Task<std::size_t> rewrite_slices(kube::Client client, Json service) {
   auto what = co_await put_slices_back(aside, service, deleted);
   throw Error(ended->status(),
               fmt::format("the EndpointSlices of {} were deleted, and then: {}: {}",
-                          display(service), ended->what(), what));
+                          place_of_service(service), ended->what(), what));
 }
 
 }  // namespace kcni::cni

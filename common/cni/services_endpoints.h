@@ -30,9 +30,6 @@ std::size_t ready_addresses(const std::vector<kube::Json>& slices,
 /// of pods that it selects, that are Ready (or publishNotReadyAddresses is set), in its families.
 std::size_t ready_addresses_of_pods(const kube::Json& service, const std::vector<kube::Json>& pods);
 
-/// Written by the control plane from the Service's selector.
-bool written_by_controller(const kube::Json& slice);
-
 /// The EndpointSlices of a Service.
 Task<std::vector<kube::Json>> slices_of(kube::Client client, kube::Json service);
 

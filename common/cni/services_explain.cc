@@ -27,12 +27,6 @@ constexpr std::chrono::minutes kJustChanged{10};
 constexpr int kHealthPort = 10256;
 constexpr Milliseconds kHealthTime{15'000};  // a 503 is asked for again some times
 
-const std::vector<Json>& slices_in(const EndpointsView& view, const Json& service) {
-  static const std::vector<Json> none;
-  auto slices = view.slices.find(kube::key_of(service));
-  return slices == view.slices.end() ? none : slices->second;
-}
-
 bool younger(const std::string& time, std::chrono::minutes age) {
   auto then = parse_rfc3339(time);
   return then && std::chrono::system_clock::now() - *then < age;
@@ -48,12 +42,11 @@ void explain_old_addresses(const Json& service, const ServicesView& view,
   if (!view.has_cilium) return;
   std::vector<std::string> pods;
   std::set<std::string> nodes;
-  for (const auto& [key, pod] : view.endpoints.pods) {
-    bool its = kube::namespace_of(pod) == kube::namespace_of(service) && selects(service, pod);
-    if (!its || view.on_flannel.contains(node_of(pod))) continue;
-    if (!has_flannel_address(pod, view.network)) continue;
-    pods.push_back(kube::name_of(pod));
-    nodes.insert(node_of(pod));
+  for (const Json* pod : selected_pods(view.endpoints, service)) {
+    if (view.on_flannel.contains(node_of(*pod))) continue;
+    if (!has_flannel_address(*pod, view.network)) continue;
+    pods.push_back(kube::name_of(*pod));
+    nodes.insert(node_of(*pod));
   }
   if (pods.empty()) return;
   findings.push_back(
@@ -115,11 +108,9 @@ bool just_written(const std::vector<Json>& slices) {
 // The endpoints are right then, but there are none.
 void explain_pods(const Json& service, const ServicesView& view, std::vector<Finding>& findings) {
   if (ready_addresses(slices_in(view.endpoints, service)) > 0) return;
-  std::size_t matching = 0;
-  for (const auto& [key, pod] : view.endpoints.pods) {
-    bool same = kube::namespace_of(pod) == kube::namespace_of(service);
-    if (same && selects(service, pod) && !finished(pod)) ++matching;
-  }
+  auto pods = selected_pods(view.endpoints, service);
+  auto matching = static_cast<std::size_t>(
+      std::count_if(pods.begin(), pods.end(), [](const Json* pod) { return !finished(*pod); }));
   findings.push_back({matching == 0
                           ? "no pod matches its selector"
                           : fmt::format("none of its {} is Ready", count_of(matching, "pod")),

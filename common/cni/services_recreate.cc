@@ -9,6 +9,7 @@
 
 #include "common/base/text.h"
 #include "common/cni/compare.h"
+#include "common/kube/resource.h"
 
 namespace kcni::cni {
 
@@ -28,6 +29,7 @@ constexpr std::array<const char*, 11> kReconcilerMarks{
     // operator-sdk, where no ownerReference is possible; Flux's Helm Operator
     "operator-sdk/primary-resource", "helm.fluxcd.io/antecedent"};
 
+constexpr const char* kSliceManager = "endpointslice.kubernetes.io/managed-by";
 constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
 
 // Tools that write once and do not come back by themselves.
@@ -71,6 +73,18 @@ std::optional<std::string> why_never(const Json& service) {
 }
 
 }  // namespace
+
+std::string place_of_service(const Json& service) {
+  return fmt::format("{} in namespace {}", kube::kServices.display(kube::name_of(service)),
+                     kube::namespace_of(service));
+}
+
+bool has_owner(const Json& object, const std::string& uid) {
+  const Json& owners = kube::at(object, "/metadata/ownerReferences");
+  return !uid.empty() && std::any_of(owners.begin(), owners.end(), [&](const Json& owner) {
+    return kube::text_at(owner, "/uid") == uid;
+  });
+}
 
 Json recreatable_service(const Json& service) {
   Json fresh = {{"apiVersion", "v1"}, {"kind", "Service"}};
@@ -122,10 +136,13 @@ std::optional<std::string> why_left_alone(const Json& service, const ServiceCons
   return std::nullopt;
 }
 
+bool written_by_controller(const Json& slice) {
+  return kube::label_of(slice, kSliceManager) == "endpointslice-controller.k8s.io";
+}
+
 bool written_by_hand(const Json& slice) {
-  auto manager = kube::label_of(slice, "endpointslice.kubernetes.io/managed-by");
-  return manager != "endpointslice-controller.k8s.io" &&
-         manager != "endpointslicemirroring-controller.k8s.io";
+  return !written_by_controller(slice) &&
+         kube::label_of(slice, kSliceManager) != "endpointslicemirroring-controller.k8s.io";
 }
 
 Json recreatable_companion(const Json& companion, const std::string& old_uid,

@@ -8,6 +8,12 @@
 
 namespace kcni::cni {
 
+/// "service/web in namespace shop", for messages.
+std::string place_of_service(const kube::Json& service);
+
+/// Whether an object with this UID is among its owners; none has "".
+bool has_owner(const kube::Json& object, const std::string& uid);
+
 /// The Service to create in place of this one: everything that a client of it could rely on, the
 /// very clusterIPs and nodePorts included, and its finalizers; less what the server writes itself.
 kube::Json recreatable_service(const kube::Json& service);
@@ -30,6 +36,9 @@ struct ServiceConsent {
 
 /// Why a Service is left alone, or nullopt when it may be recreated. Names the flag that overrides.
 std::optional<std::string> why_left_alone(const kube::Json& service, const ServiceConsent& consent);
+
+/// An EndpointSlice that the control plane writes from the Service's selector.
+bool written_by_controller(const kube::Json& slice);
 
 /// Endpoints and EndpointSlices that a person or a controller of their own wrote, as opposed to the
 /// control plane, which makes its own anew.

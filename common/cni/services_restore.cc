@@ -76,15 +76,9 @@ Task<> still_there(kube::Client client, Json wanted) {
   throw TimedOut(fmt::format("it is still being deleted, held back by {}", finalizers.dump()));
 }
 
-bool owned_by(const Json& object, const std::string& uid) {
-  const Json& owners = kube::at(object, "/metadata/ownerReferences");
-  return std::any_of(owners.begin(), owners.end(),
-                     [&](const Json& owner) { return kube::text_at(owner, "/uid") == uid; });
-}
-
 // What the control plane may delete after the Service: legacy Endpoints, and slices owned by it.
 bool may_vanish(const Json& companion, const std::string& old_uid) {
-  return kube::text_at(companion, "/kind") == "Endpoints" || owned_by(companion, old_uid);
+  return kube::text_at(companion, "/kind") == "Endpoints" || has_owner(companion, old_uid);
 }
 
 Task<> adopt(kube::Client client, const kube::Resource& resource, Json wanted) {
@@ -99,7 +93,7 @@ Task<> adopt(kube::Client client, const kube::Resource& resource, Json wanted) {
 bool owners_are_there(const Json& found, const Json& wanted) {
   const Json& owners = kube::at(wanted, "/metadata/ownerReferences");
   return std::all_of(owners.begin(), owners.end(), [&](const Json& owner) {
-    return owned_by(found, kube::text_at(owner, "/uid"));
+    return has_owner(found, kube::text_at(owner, "/uid"));
   });
 }
 
@@ -178,15 +172,19 @@ Task<> put_back_status(kube::Client client, Json status, Json new_service) {
                            kube::key_of(new_service)));
 }
 
+bool only_tries(const kube::Client& client) {
+  return client.dry_run() || client.options().read_only;
+}
+
 // What is there of that name, as it was; null when nothing is.
 Task<Json> there_as_it_was(kube::Client client, Backup backup) {
   auto ns = kube::namespace_of(backup.object), name = kube::name_of(backup.object);
   auto answer = co_await client.get(kube::kServices, ns, name);
   if (answer.not_found()) co_return Json();
   Json found = kube::body_or_throw(std::move(answer));
-  bool tries = client.dry_run() || client.options().read_only;
   if (kube::terminating(found)) {
-    if (!tries) co_await wait_gone(client, kube::kServices, ns, name, kube::uid_of(found));
+    if (!only_tries(client))
+      co_await wait_gone(client, kube::kServices, ns, name, kube::uid_of(found));
     co_return Json();
   }
   auto where = service_difference(backup.object, found);
@@ -218,16 +216,16 @@ Task<> try_to_restore(kube::Client client, Json wanted) {
 
 // An earlier run may have been ended between the Service and what belongs to it.
 Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup) {
-  bool tries = client.dry_run() || client.options().read_only;
   auto found = co_await there_as_it_was(client.until(deadline), backup);
   auto shielded = client.shielded();
   if (!found.is_null()) {
-    if (!tries)
+    if (!only_tries(client)) {
       co_await put_back_rest(shielded.until(deadline), std::move(backup), std::move(found));
+    }
     co_return FromFile::kThere;
   }
   if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
-  if (tries) co_return FromFile::kRestored;
+  if (only_tries(client)) co_return FromFile::kRestored;
   auto made = co_await restore_service(shielded, deadline, backup);
   co_await put_back_rest(shielded, std::move(backup), std::move(made));
   co_return FromFile::kRestored;
@@ -238,8 +236,7 @@ std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
     if (kube::key_of(service) == kube::key_of(wanted)) continue;
     auto address = shared_address(service, wanted);
     if (address.empty()) continue;
-    return fmt::format("{} in namespace {} ({})", kube::kServices.display(kube::name_of(service)),
-                       kube::namespace_of(service), address);
+    return fmt::format("{} ({})", place_of_service(service), address);
   }
   return "";
 }

@@ -55,9 +55,8 @@ ServicePlan plan_services(std::vector<Json> services, const ServiceConsent& cons
     if (!reason) {
       plan.recreate.push_back(std::move(service));
     } else if (consent.named || kube::key_of(service) != "default/kubernetes") {
-      plan.left_alone.push_back(fmt::format("{} in namespace {} left alone: {}",
-                                            kube::kServices.display(kube::name_of(service)),
-                                            kube::namespace_of(service), *reason));
+      plan.left_alone.push_back(
+          fmt::format("{} left alone: {}", place_of_service(service), *reason));
     }
   }
   return plan;

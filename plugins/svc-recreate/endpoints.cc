@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "common/cli/mending.h"
 #include "common/cni/services_endpoints.h"
+#include "common/cni/services_recreate.h"
 #include "plugins/svc-recreate/svc_recreate.h"
 
 namespace kcni::svc_recreate {
@@ -14,11 +15,6 @@ namespace kcni::svc_recreate {
 using kube::Json;
 
 namespace {
-
-std::string place(const Json& service) {
-  return fmt::format("{} in namespace {}", kube::kServices.display(kube::name_of(service)),
-                     kube::namespace_of(service));
-}
 
 std::optional<std::string> why_left_alone(const Json& service, bool named) {
   if (kube::terminating(service)) return "it is being deleted";
@@ -38,7 +34,8 @@ std::vector<Json> plan(cli::Context& context) {
   bool named = !context.args().empty();
   for (auto& service : selected_services(context, selection)) {
     if (auto reason = why_left_alone(service, named)) {
-      left_alone.push_back(fmt::format("{} left alone: {}", place(service), *reason));
+      left_alone.push_back(
+          fmt::format("{} left alone: {}", cni::place_of_service(service), *reason));
     } else {
       chosen.push_back(std::move(service));
     }

@@ -46,6 +46,23 @@ cni::ServicesView look(cli::Context& context, kube::Client client) {
   return context.loop().run(cni::look_at_services(client, cli::named_daemonsets(context)));
 }
 
+// Of each Service what two looks say, a moment apart, if the first says anything of any.
+std::vector<std::vector<cni::Finding>> findings_of(cli::Context& context, kube::Client client,
+                                                   const std::vector<Json>& services) {
+  std::vector<std::vector<cni::Finding>> findings;
+  auto view = look(context, client);
+  for (const auto& service : services) findings.push_back(cni::explain(service, view));
+  bool none =
+      std::all_of(findings.begin(), findings.end(), [](const auto& of) { return of.empty(); });
+  if (none) return findings;
+  context.loop().run(context.loop().sleep(kMoment));
+  view = look(context, client);
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    if (!findings[i].empty()) findings[i] = cni::explain(services[i], view);
+  }
+  return findings;
+}
+
 void tell(cli::Context& context, const Json& service, const std::string& what,
           const std::string& detail) {
   context.results().done(kube::kServices, kube::namespace_of(service), kube::name_of(service), what,
@@ -60,16 +77,11 @@ void explain(cli::Context& context) {
   context.loop().run(cli::mend_services_first(context, client, /*only_looks=*/true));
   auto services = selected_services(context, selection);
   if (services.empty()) return;
-  auto first = look(context, client);
-  bool any = std::any_of(services.begin(), services.end(), [&](const Json& service) {
-    return !cni::explain(service, first).empty();
-  });
-  if (any) context.loop().run(context.loop().sleep(kMoment));
-  auto second = any ? look(context, client) : first;
+  auto all = findings_of(context, client, services);
   bool any_fine = false;
-  for (const auto& service : services) {
-    std::vector<cni::Finding> findings;
-    if (!cni::explain(service, first).empty()) findings = cni::explain(service, second);
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    const auto& service = services[i];
+    const auto& findings = all[i];
     bool has_selector = !kube::at(service, "/spec/selector").empty();
     if (!findings.empty()) {
       tell(context, as_object(service, findings), "has a problem", told(findings));

@@ -48,11 +48,10 @@ void restore_file(cli::Context& context, const cni::Backup& backup, FromFiles& c
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    auto name = kube::kServices.display(kube::name_of(backup.object));
-    context.report(
-        Error(error.status(), fmt::format("{} in namespace {} could not be put back from {}: {}",
-                                          name, kube::namespace_of(backup.object),
-                                          context.flags().text("backup-dir"), error.what())));
+    context.report(Error(
+        error.status(),
+        fmt::format("{} could not be put back from {}: {}", cni::place_of_service(backup.object),
+                    context.flags().text("backup-dir"), error.what())));
   }
 }
 

@@ -54,9 +54,7 @@ std::vector<Json> only_broken(cli::Context& context, const cni::ServiceSelection
   auto broken = context.loop().run(cni::find_broken(client, selection.ns, std::move(services)));
   std::vector<Json> result;
   for (auto& [service, reason] : broken) {
-    context.note(fmt::format("{} in namespace {}: {}",
-                             kube::kServices.display(kube::name_of(service)),
-                             kube::namespace_of(service), reason));
+    context.note(fmt::format("{}: {}", cni::place_of_service(service), reason));
     result.push_back(std::move(service));
   }
   if (result.empty()) context.note("no Service is broken, as far as the API server knows");
