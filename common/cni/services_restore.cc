@@ -59,6 +59,7 @@ std::string shared_address(const Json& service, const Json& wanted) {
 Task<std::optional<std::string>> find_holder(kube::Client client, Json wanted) {
   kube::Query query;
   query.resource = &kube::kServices;
+  query.without_managed_fields = true;
   try {
     auto list = co_await client.list(std::move(query));
     co_return holder_of(list.items, wanted);

@@ -358,6 +358,7 @@ Task<List> Client::list(Query query, bool in_pages) const {
         item["kind"] = query.resource->kind;
         item["apiVersion"] = query.resource->api_version();
       }
+      if (query.without_managed_fields) item["metadata"].erase("managedFields");
       result.items.push_back(std::move(item));
     }
   } while (!token.empty());

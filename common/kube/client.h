@@ -34,6 +34,9 @@ struct Query {
   std::string label_selector;
   std::string field_selector;
   bool metadata_only = false;  ///< PartialObjectMetadata: labels and owners without spec and status
+  /// Lists drop metadata.managedFields page by page: half of what a Service weighs, and the server
+  /// cannot be asked to leave them out.
+  bool without_managed_fields = false;
 };
 
 /// metav1.DeleteOptions.
