@@ -16,6 +16,8 @@ namespace {
 
 constexpr Milliseconds kLongestSilence{30'000};
 constexpr Milliseconds kBetweenWaits{5'000};
+// After Ctrl-C nothing is said when the end comes within this time.
+constexpr Milliseconds kPromptEnd{1'000};
 
 DryRun parse_dry_run(const std::string& value) {
   if (value == "none" || value == "false") return DryRun::kNone;
@@ -219,9 +221,19 @@ void Context::say(const std::string& line) {
   live_.show();
 }
 
+// Most commands end at once; what goes on then stands between a delete and its create.
+void Context::remind_of_interrupt(Clock::time_point now) {
+  if (!loop_.interrupted() || interrupt_told_) return;
+  if (!interrupt_seen_) interrupt_seen_ = now;
+  if (now - *interrupt_seen_ < kPromptEnd) return;
+  interrupt_told_ = true;
+  note("interrupted: finishing what is under way; a second Ctrl-C ends it at once");
+}
+
 void Context::remind() {
   auto now = Clock::now();
   live_.show();
+  remind_of_interrupt(now);
   if (!waiting_for_.empty() && now - last_wait_told_ >= kBetweenWaits) {
     last_wait_told_ = now;
     note(std::exchange(waiting_for_, ""));

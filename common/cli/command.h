@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -57,8 +58,9 @@ class Context {
   /// What is waited for now, whenever that changes: "waiting: …" on stderr, the newest at most
   /// every few seconds, and not at all when the wait is over within one.
   void waiting(const std::string& what);
-  /// Says that the command is alive, and its last word once more, after 30 s without any. The loop
-  /// calls it by itself; to be called about every second by whoever waits in another way.
+  /// Says that the command is alive, and its last word once more, after 30 s without any; and soon
+  /// after Ctrl-C that something is still finished. The loop calls it by itself; to be called about
+  /// every second by whoever waits in another way.
   void remind();
   /// "error: …" for one object of many; the command then ends with that error's code.
   void report(const std::exception& error);
@@ -74,12 +76,15 @@ class Context {
   std::ostream& err_;
   http::Loop loop_;
   void say(const std::string& line);
+  void remind_of_interrupt(Clock::time_point now);
 
   DryRun dry_run_;
   Deadline deadline_;
   Clock::time_point begun_ = Clock::now();
   Clock::time_point last_told_ = begun_;
   Clock::time_point last_wait_told_{};
+  std::optional<Clock::time_point> interrupt_seen_;
+  bool interrupt_told_ = false;
   std::string last_word_;
   std::string waiting_for_;  ///< not told yet
   LiveLines live_;

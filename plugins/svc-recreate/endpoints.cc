@@ -56,27 +56,33 @@ void tell(cli::Context& context, const Json& service, std::size_t slices) {
       slices > 0 ? count_of(slices, "EndpointSlice") : "none is the control plane's", service);
 }
 
-Task<bool> rewrite(cli::Context& context, Json service) {
+struct Progress {
+  std::size_t done = 0, failed = 0;
+};
+
+Task<bool> rewrite(cli::Context& context, Progress& progress, Json service) {
   if (context.loop().interrupted()) throw Interrupted();
   auto client = bounded_client(context);
   try {
     auto slices = co_await cni::rewrite_slices(client, service);
     tell(context, service, slices);
+    ++progress.done;
     co_return true;
   } catch (const Error& error) {
     if (context.loop().interrupted()) {
       context.note(error.what());
       throw Interrupted();
     }
+    ++progress.failed;
     context.report(error);
     co_return false;
   }
 }
 
 // The first one shows whether the control plane is at work at all.
-Task<> rewrite_all(cli::Context& context, std::vector<Json> services) {
+Task<> rewrite_all(cli::Context& context, Progress& progress, std::vector<Json> services) {
   if (services.empty()) co_return;
-  bool works = co_await rewrite(context, services.front());
+  bool works = co_await rewrite(context, progress, services.front());
   if (!works) {
     if (services.size() > 1) {
       context.note(
@@ -85,8 +91,9 @@ Task<> rewrite_all(cli::Context& context, std::vector<Json> services) {
     co_return;
   }
   auto at_once = static_cast<std::size_t>(context.flags().number("concurrency", 1));
-  co_await at_most(at_once, services.size() - 1,
-                   [&](std::size_t i) -> Task<> { co_await rewrite(context, services[i + 1]); });
+  co_await at_most(at_once, services.size() - 1, [&](std::size_t i) -> Task<> {
+    co_await rewrite(context, progress, services[i + 1]);
+  });
 }
 
 }  // namespace
@@ -101,7 +108,15 @@ void rewrite_endpoints(cli::Context& context) {
     }
     return;
   }
-  context.loop().run(rewrite_all(context, std::move(services)));
+  Progress progress;
+  auto all = services.size();
+  try {
+    context.loop().run(rewrite_all(context, progress, std::move(services)));
+  } catch (const Interrupted&) {
+    auto what = "had their endpoints rewritten";
+    context.note(interrupted_after(progress.done, progress.failed, all, what));
+    throw;
+  }
 }
 
 }  // namespace kcni::svc_recreate

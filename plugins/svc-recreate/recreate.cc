@@ -38,15 +38,28 @@ std::string absence(std::vector<Milliseconds> times) {
 
 void apply(cli::Context& context, const cni::RecreateOptions& options, std::vector<Json> services) {
   std::vector<Milliseconds> times;
+  std::size_t failed = 0, all = services.size();
   cni::RecreateObserver observer;
   observer.done = [&](const cni::Recreated& recreated) {
     tell(context, recreated.service);
     times.push_back(recreated.absent);
   };
-  observer.failed = [&](const Error& error) { context.report(error); };
-  context.loop().run(
-      cni::recreate_services(context.client(), options, std::move(services), observer));
-  if (!times.empty() && context.dry_run() == cli::DryRun::kNone) context.note(absence(times));
+  observer.failed = [&](const Error& error) {
+    ++failed;
+    context.report(error);
+  };
+  bool interrupted = false;
+  try {
+    context.loop().run(
+        cni::recreate_services(context.client(), options, std::move(services), observer));
+  } catch (const Interrupted&) {
+    interrupted = true;
+  }
+  bool real = context.dry_run() == cli::DryRun::kNone;
+  if (real && !times.empty()) context.note(absence(times));
+  if (!interrupted) return;
+  if (real) context.note(interrupted_after(times.size(), failed, all, "recreated"));
+  throw Interrupted();
 }
 
 }  // namespace

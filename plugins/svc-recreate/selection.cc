@@ -1,6 +1,7 @@
 // Which Services a run is about.
 #include <fmt/format.h>
 
+#include "common/base/text.h"
 #include "common/cni/services_broken.h"
 #include "plugins/svc-recreate/svc_recreate.h"
 
@@ -71,6 +72,14 @@ std::vector<Json> selected_services(cli::Context& context, const cni::ServiceSel
   }
   if (services.empty()) context.note("no Service is selected");
   return services;
+}
+
+std::string interrupted_after(std::size_t done, std::size_t failed, std::size_t all,
+                              const std::string& what) {
+  auto rest =
+      failed > 0 ? "but for those that failed, the rest is as it was" : "the rest is as it was";
+  return fmt::format("interrupted: {} of {} {}{}{}", done, count_of(all, "Service"), what,
+                     done == all ? "" : "; ", done == all ? "" : rest);
 }
 
 }  // namespace kcni::svc_recreate

@@ -1,6 +1,7 @@
 // The command `svc-recreate`: its flags, and one function for each thing that it can be asked for.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ kube::Client bounded_client(cli::Context& context);
 /// The selected ones; with --only-broken those that are, each with a line that says why.
 std::vector<kube::Json> selected_services(cli::Context& context,
                                           const cni::ServiceSelection& selection);
+
+/// How far a run had come when Ctrl-C ended it: `what` was done to so many of all.
+std::string interrupted_after(std::size_t done, std::size_t failed, std::size_t all,
+                              const std::string& what);
 
 /// What it does by default: delete and create anew.
 void recreate(cli::Context& context);

@@ -20,6 +20,8 @@ uids() { # LOOK NAME...
     | "\(.metadata.name) \(.metadata.uid)"' "${@:2}" <"$BATS_TEST_TMPDIR/$1.json"
 }
 
+every_uid() { jq -r '.items[] | select(.kind == "Service") | .metadata.uid' "$BATS_TEST_TMPDIR/$1.json" | sort; }
+
 # step WAY FAULT N NAME...: svc-recreate NAME... meets its end at its Nth write, and WAY mends. What went
 # wrong is printed. code is what the first one ended with.
 step() {
@@ -151,13 +153,32 @@ legacy() {
   behind web --allow-load-balancer
   being_deleted web
   kill -TERM "$behind"
-  sleep 0.3
+  sleep 3
   kill -0 "$behind"
+  grep 'interrupted: finishing what is under way' "$BATS_TEST_TMPDIR/out"
   release web
-  wait "$behind" || true
-  behind=
-  grep 'service/web recreated' "$BATS_TEST_TMPDIR/out"
+  ended 0 # there was nothing else to do
+  contains "$output" 'service/web recreated'
   as_before
+}
+
+@test "an interrupt in the middle of many: how many were recreated is said, and it is true" {
+  local i told
+  for i in $(seq 80); do echo "---
+apiVersion: v1
+kind: Service
+metadata: {name: s$i}
+spec: {ports: [{port: 80}]}"; done | make
+  settled before
+  behind --all --concurrency 2
+  until grep -q recreated "$BATS_TEST_TMPDIR/out"; do sleep 0.02; done
+  kill -INT "$behind"
+  ended 130
+  as_before
+  told=$(sed -n 's/^interrupted: \([0-9]*\) of 80 Services recreated; the rest is as it was$/\1/p' <<<"$output")
+  [ "$told" -gt 0 ] && [ "$told" -lt 80 ]
+  [ "$told" = "$(grep -c '^service/.* recreated' <<<"$output")" ]
+  [ "$told" = "$(diff <(every_uid before) <(every_uid after) | grep -c '^<')" ]
 }
 
 @test "what somebody made anew otherwise meanwhile is not touched; the backup is kept and named" {
