@@ -159,4 +159,18 @@ Task<> drop_backup(kube::Client client, BackupRef backup) {
   if (!answer.not_found() && !answer.conflict()) kube::body_or_throw(std::move(answer));
 }
 
+Task<std::string> drop_or_say(kube::Client client, BackupRef backup) {
+  try {
+    co_await drop_backup(std::move(client), backup);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    co_return fmt::format(
+        "its backup is not needed any more, but could not be removed: {} (kubectl delete secret -n "
+        "{} {})",
+        error.what(), backup.ns, backup.name);
+  }
+  co_return "";
+}
+
 }  // namespace kcni::cni

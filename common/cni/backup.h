@@ -53,6 +53,10 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
 /// Throws ApiError.
 Task<> drop_backup(kube::Client client, BackupRef backup);
 
+/// The same where the object is there anyway: "" or, for a message, that and why the backup is
+/// still there, and how to remove it. Throws Interrupted.
+Task<std::string> drop_or_say(kube::Client client, BackupRef backup);
+
 struct MendOptions {
   std::string key;            ///< the label key whose pin a recreated pod loses
   std::string ns;             ///< looked into when Secrets of all namespaces may not be listed

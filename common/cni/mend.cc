@@ -49,6 +49,15 @@ Task<Json> restore_whole_service(const Job& job) {
   co_return made;
 }
 
+// Of one whose object is there.
+Task<> drop_or_warn(const Job& job, MendReport& report) {
+  auto kept = co_await drop_or_say(job.client, job.backup.secret);
+  if (!kept.empty()) {
+    report.warnings.push_back(
+        fmt::format("{} in namespace {} is there; {}", job.display(), job.ns(), kept));
+  }
+}
+
 std::string mended_line(const Job& job) {
   return fmt::format("{} {} from a backup left by an interrupted run", job.display(),
                      job.options.dry_run ? "would be recreated" : "recreated");
@@ -89,7 +98,7 @@ Task<> restore(Job job, MendReport& report) {
     } else {
       made = co_await restore_whole_service(job);
     }
-    co_await drop_backup(job.client, job.backup.secret);
+    co_await drop_or_warn(job, report);
   }
   report.mended.push_back(mended_line(job));
   report.objects.push_back(std::move(made));
@@ -99,7 +108,7 @@ Task<> restore(Job job, MendReport& report) {
 // the object next: the second look is for that.
 Task<> forget(Job job, MendReport& report) {
   if (job.options.dry_run) co_return;
-  co_await drop_backup(job.client, job.backup.secret);
+  co_await drop_or_warn(job, report);
   auto answer = co_await job.client.get(*job.resource, job.ns(), job.name());
   bool same = answer.ok() && kube::uid_of(answer.body) == kube::uid_of(job.backup.object);
   if (!answer.not_found() && !(same && kube::terminating(answer.body))) co_return;
@@ -123,7 +132,7 @@ Task<> settle(Job job, Json found, MendReport& report) {
   if (job.resource == &kube::kServices) {
     co_await put_back_rest(job.client, job.backup, std::move(found));
   }
-  co_await drop_backup(job.client, job.backup.secret);
+  co_await drop_or_warn(job, report);
 }
 
 Task<> mend_job(Job job, MendReport& report) {

@@ -104,7 +104,7 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
     result.ready_before = prepared.ready;
     result.old_uid = kube::uid_of(backup.object);
     co_await put_back_rest(client, backup, result.service);
-    co_await drop_backup(client, backup.secret);
+    result.backup_kept = co_await drop_or_say(client, backup.secret);
     co_return result;
   } catch (const Error& error) {
     trouble = error;
@@ -160,16 +160,19 @@ Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer ans
 constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
 
 // We have not deleted it, so it needs no backup.
-Task<> leave_alone(kube::Client client, Backup backup, std::string reason) {
-  if (!client.dry_run()) co_await drop_backup(client, backup.secret);
-  throw failed(fmt::format("{} left alone: {}", place_of_service(backup.object), reason));
+Task<> leave_alone(kube::Client client, Backup backup, Error reason) {
+  auto text = fmt::format("{} left alone: {}", place_of_service(backup.object), reason.what());
+  std::string kept;
+  if (!client.dry_run()) kept = co_await drop_or_say(client, backup.secret);
+  if (!kept.empty()) text += "; " + kept;
+  throw Error(reason.status(), text);
 }
 
 // The Service after somebody changed it. Throws when it may not be recreated any more.
 Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup) {
   auto answer = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
                                     kube::name_of(backup.object));
-  if (answer.not_found()) co_await leave_alone(client.shielded(), backup, kGoneBefore);
+  if (answer.not_found()) co_await leave_alone(client.shielded(), backup, failed(kGoneBefore));
   Json now = kube::body_or_throw(std::move(answer));
   if (kube::uid_of(now) != kube::uid_of(backup.object)) {
     throw failed(
@@ -178,9 +181,8 @@ Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup
                     place_of_service(now), backup.secret.display()));
   }
   auto reason = why_left_alone(now, consent);
-  if (!reason) co_return now;
-  if (!client.dry_run()) co_await drop_backup(client, backup.secret);
-  throw refused(fmt::format("{} left alone: {}", place_of_service(now), *reason));
+  if (reason) co_await leave_alone(client.shielded(), backup, refused(*reason));
+  co_return now;
 }
 
 Task<> require_creatable(kube::Client client, Json service) {
@@ -229,9 +231,9 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
       bool held_back = how == Deleting::kHeldBack;
       co_return co_await bring_back(shielded, last, std::move(prepared), held_back);
     }
-    if (how == Deleting::kGoneBefore) co_await leave_alone(shielded, backup, kGoneBefore);
+    if (how == Deleting::kGoneBefore) co_await leave_alone(shielded, backup, failed(kGoneBefore));
     if (how == Deleting::kRefused) {
-      co_await leave_alone(shielded, backup, kube::ApiError(std::move(answer)).what());
+      co_await leave_alone(shielded, backup, failed(kube::ApiError(std::move(answer)).what()));
     }
     service = co_await read_again(bounded, options.consent, backup);
   }
@@ -256,6 +258,10 @@ Task<> work_off(Work& work) {
     try {
       Recreated result = co_await recreate_service(work.client, work.options, std::move(service));
       work.observer.done(result);
+      if (!result.backup_kept.empty()) {
+        work.observer.failed(failed(fmt::format(
+            "{} is recreated; {}", place_of_service(result.service), result.backup_kept)));
+      }
       if (work.client.dry_run()) continue;
       auto bounded = work.client.until(Deadline::after(work.options.timeout));
       co_await wait_for_endpoints(bounded, result.service, result.ready_before, result.old_uid);

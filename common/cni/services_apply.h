@@ -22,6 +22,7 @@ struct Recreated {
   Milliseconds absent{0};        ///< from the delete's answer to the create's
   std::size_t ready_before = 0;  ///< addresses among its endpoints
   std::string old_uid;
+  std::string backup_kept;  ///< "", or why its backup is still there, for a message
 };
 
 /// Told of each Service as it is done; a failure concerns that one only.
