@@ -6,7 +6,7 @@ namespace {
 
 constexpr Milliseconds kInPassing{60'000};
 
-// Tells nothing but how far it is, and what could not be put back.
+// Tells nothing of whole objects but how far it is, and which could not be put back.
 Task<cni::MendReport> mend_quietly(Context& context, kube::Client client,
                                    cni::MendOptions options) {
   options.key = context.key();
@@ -14,6 +14,7 @@ Task<cni::MendReport> mend_quietly(Context& context, kube::Client client,
   options.dry_run |= context.dry_run() != DryRun::kNone;
   options.progress = [&context](const std::string& line) { context.note(line); };
   auto report = co_await cni::mend(std::move(client), std::move(options));
+  for (const auto& line : report.completed) context.note(line);
   for (const auto& error : report.errors) context.report(error);
   co_return report;
 }

@@ -73,6 +73,8 @@ struct MendReport {
   /// "pod/web recreated from a backup left by an interrupted run"
   std::vector<std::string> mended;
   std::vector<kube::Json> objects;  ///< the same, as they are now; of a dry run as they would be
+  /// "endpoints/web of service/web in namespace shop put back": the Service itself was there.
+  std::vector<std::string> completed;
   std::vector<std::string> warnings;
   /// Objects that are still being deleted, each with where it is kept: not put back yet.
   std::vector<std::string> open;

@@ -130,7 +130,8 @@ Task<> settle(Job job, Json found, MendReport& report) {
   }
   if (job.options.dry_run) co_return;
   if (job.resource == &kube::kServices) {
-    co_await put_back_rest(job.client, job.backup, std::move(found));
+    auto missing = co_await put_back_rest(job.client, job.backup, std::move(found));
+    if (!missing.empty()) report.completed.push_back(completed_line(job.backup.object, missing));
   }
   co_await drop_or_warn(job, report);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/base/text.h"
 #include "common/cni/create_anew.h"
 #include "common/cni/services_recreate.h"
 #include "common/kube/watch.h"
@@ -98,21 +99,22 @@ bool owners_are_there(const Json& found, const Json& wanted) {
   });
 }
 
-// Creates it when it is not there; gives it its new owner when that is not noted.
-Task<> put_back(kube::Client client, Json companion, std::string old_uid, std::string new_uid) {
+// Creates it when it is not there: true; gives it its new owner when that is not noted.
+Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, std::string new_uid) {
   const auto* resource =
       kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
-  if (!resource) co_return;
+  if (!resource) co_return false;
   auto ns = kube::namespace_of(companion);
   auto found = co_await client.get(*resource, ns, kube::name_of(companion));
   Json wanted = recreatable_companion(companion, old_uid, new_uid);
   if (found.not_found()) {
     auto made = co_await client.create(*resource, ns, std::move(wanted));
     if (!made.conflict()) kube::body_or_throw(std::move(made));
-    co_return;
+    co_return true;
   }
   Json there = kube::body_or_throw(std::move(found));
   if (!owners_are_there(there, wanted)) co_await adopt(client, *resource, std::move(wanted));
+  co_return false;
 }
 
 // True when it vanished within the quiet time.
@@ -133,15 +135,18 @@ Task<bool> vanishes(kube::Client client, Json companion) {
   co_return true;
 }
 
-Task<> put_back_for_good(kube::Client client, Json companion, std::string old_uid,
-                         std::string new_uid) {
+// Whether it was missing.
+Task<std::size_t> put_back_for_good(kube::Client client, Json companion, std::string old_uid,
+                                    std::string new_uid) {
   constexpr int kMostTimes = 5;
   bool watched = may_vanish(companion, old_uid);
+  std::size_t missing = 0;
   for (int i = 0; i < kMostTimes; ++i) {
-    co_await put_back(client, companion, old_uid, new_uid);
-    if (!watched) co_return;
+    bool made = co_await put_back(client, companion, old_uid, new_uid);
+    if (made) missing = 1;
+    if (!watched) co_return missing;
     bool again = co_await vanishes(client, companion);
-    if (!again) co_return;
+    if (!again) co_return missing;
   }
   throw failed(fmt::format("somebody keeps deleting {} {}", kube::text_at(companion, "/kind"),
                            kube::key_of(companion)));
@@ -219,17 +224,23 @@ Task<> try_to_restore(kube::Client client, Json wanted) {
 Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup) {
   auto found = co_await there_as_it_was(client.until(deadline), backup);
   auto shielded = client.shielded();
+  FromFile result;
   if (!found.is_null()) {
-    if (!only_tries(client)) {
-      co_await put_back_rest(shielded.until(deadline), std::move(backup), std::move(found));
-    }
-    co_return FromFile::kThere;
+    if (only_tries(client)) co_return result;
+    result.missing =
+        co_await put_back_rest(shielded.until(deadline), std::move(backup), std::move(found));
+    co_return result;
   }
+  result.restored = true;
   if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
-  if (only_tries(client)) co_return FromFile::kRestored;
+  if (only_tries(client)) co_return result;
   auto made = co_await restore_service(shielded, deadline, backup);
-  co_await put_back_rest(shielded, std::move(backup), std::move(made));
-  co_return FromFile::kRestored;
+  result.missing = co_await put_back_rest(shielded, std::move(backup), std::move(made));
+  co_return result;
+}
+
+std::string completed_line(const Json& service, const std::vector<std::string>& missing) {
+  return fmt::format("{} of {} put back", some_of(missing), place_of_service(service));
 }
 
 std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
@@ -261,15 +272,23 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
   throw AddressTaken(taken);
 }
 
-Task<> put_back_rest(kube::Client client, Backup backup, Json new_service) {
+Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup, Json new_service) {
   auto quiet = client.quiet();
   co_await put_back_status(quiet, recreatable_status(backup.object), new_service);
-  std::vector<Task<>> tasks;
+  std::vector<Task<std::size_t>> tasks;
   for (const auto& companion : backup.companions) {
     tasks.push_back(put_back_for_good(quiet, companion, kube::uid_of(backup.object),
                                       kube::uid_of(new_service)));
   }
-  co_await all(std::move(tasks));
+  auto was_missing = co_await all(std::move(tasks));
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < was_missing.size(); ++i) {
+    const Json& companion = backup.companions[i];
+    const auto* resource = kube::resource_of(kube::text_at(companion, "/apiVersion"),
+                                             kube::text_at(companion, "/kind"));
+    if (was_missing[i] > 0) names.push_back(resource->display(kube::name_of(companion)));
+  }
+  co_return names;
 }
 
 }  // namespace kcni::cni

@@ -15,21 +15,26 @@ Task<kube::Json> restore_service(kube::Client client, Deadline deadline, Backup 
 
 /// What belongs to the Service: the status, unless the new one has one already, and those of the
 /// backup's Endpoints and EndpointSlices that went with the old Service. Stays until the control
-/// plane's own clean-up is over. Throws ApiError.
-Task<> put_back_rest(kube::Client client, Backup backup, kube::Json new_service);
+/// plane's own clean-up is over. Returns those of them that were missing ("endpoints/web"). Throws
+/// ApiError.
+Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup,
+                                             kube::Json new_service);
 
 /// Lets the server check whether put_back_rest() may write the status. Throws ApiError.
 Task<> check_status_writable(kube::Client client, kube::Json service);
 
 /// What became of one backup in a file.
-enum class FromFile {
-  kRestored,
-  kThere,  ///< the Service is there as it was
+struct FromFile {
+  bool restored = false;             ///< else the Service was there as it was
+  std::vector<std::string> missing;  ///< what was put back of that which belongs to it
 };
 /// Puts back a Service that is not there from its backup, as read_backup_files() has read it.
 /// A dry run only looks. Throws what restore_service() throws; Error (kFailed) for one that is
 /// there but differs.
 Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup);
+
+/// "endpoints/web of service/web in namespace shop put back"
+std::string completed_line(const kube::Json& service, const std::vector<std::string>& missing);
 
 /// "service/thief in namespace shop (clusterIP 10.96.0.12)": who has an address or nodePort that
 /// this Service needs, or "" when none of them has.

@@ -32,19 +32,22 @@ void tell(cli::Context& context, const Json& object) {
 
 /// What the files came to.
 struct FromFiles {
-  std::size_t restored = 0, there = 0;
+  std::size_t restored = 0, completed = 0, there = 0;
 };
 
 void restore_file(cli::Context& context, const cni::Backup& backup, FromFiles& count) {
   auto deadline = Deadline::after(context.flags().duration("timeout"));
   try {
     auto what = context.loop().run(cni::restore_from_file(context.client(), deadline, backup));
-    if (what == cni::FromFile::kThere) {
+    if (what.restored) {
+      ++count.restored;
+      tell(context, backup.object);
+    } else if (!what.missing.empty()) {
+      ++count.completed;
+      context.note(cni::completed_line(backup.object, what.missing));
+    } else {
       ++count.there;
-      return;
     }
-    ++count.restored;
-    tell(context, backup.object);
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
@@ -79,7 +82,9 @@ void restore(cli::Context& context) {
     context.note(fmt::format("{} of {} {} there as it was", files.there,
                              context.flags().text("backup-dir"), files.there == 1 ? "is" : "are"));
   }
-  if (report.objects.empty() && files.restored == 0 && context.exit_code() == 0) {
+  bool any =
+      !report.objects.empty() || !report.completed.empty() || files.restored + files.completed > 0;
+  if (!any && context.exit_code() == 0) {
     context.note("nothing to restore");
   }
 }

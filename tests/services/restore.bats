@@ -17,6 +17,18 @@ load prelude
   contains "$errors" 'nothing to restore'
 }
 
+@test "only its Endpoints are missing: they are put back from the file, and named" {
+  service web 'ports: [{port: 80}]'
+  endpoints web 192.0.2.7
+  recreate 0 web --backup-dir "$BATS_TEST_TMPDIR/kept"
+  settled before
+  kubectl -n "$ns" delete endpoints web >/dev/null
+  recreate 0 --restore --backup-dir "$BATS_TEST_TMPDIR/kept"
+  contains "$errors" "endpoints/web of service/web in namespace $ns put back"
+  lacks "$errors" 'nothing to restore'
+  as_before
+}
+
 @test "one that is there otherwise is not touched: exit code 1" {
   service web 'ports: [{port: 80}]'
   recreate 0 web --backup-dir "$BATS_TEST_TMPDIR/kept"
