@@ -16,6 +16,7 @@ using kube::Json;
 constexpr Milliseconds kFirstPause{50};
 constexpr Milliseconds kLongestPause{1000};
 constexpr Milliseconds kTimeAfterInterrupt{60'000};
+constexpr Milliseconds kFirstNotice{1'000};
 constexpr Milliseconds kNoticePause{30'000};
 
 bool says(const Json& text_owner, const char* pointer, std::string_view words) {
@@ -116,13 +117,12 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
 }
 
 Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resource& resource,
-                       Json wanted, Difference difference,
-                       std::function<void(const std::string&)> notice) {
+                       Json wanted, Difference difference, Notice notice) {
   auto bounded = client.until(deadline);
   auto display = resource.display(kube::name_of(wanted));
   Attempt last;
   bool interrupted = false;
-  auto next_notice = Clock::now();
+  auto next_notice = Clock::now() + kFirstNotice;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {

@@ -11,6 +11,9 @@ namespace kcni::cni {
 /// Where an object that the server has is not as it should be ("spec.ports[0].port"), or "".
 using Difference = std::function<std::string(const kube::Json& found)>;
 
+/// Told what is waited for, in a line for the user.
+using Notice = std::function<void(const std::string& line)>;
+
 /// What the answer to a create means to somebody who must get the object back.
 enum class CreateOutcome {
   kMade,
@@ -36,10 +39,9 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
 /// the server has it. One that is there already and is as it should be is good as well: an earlier
 /// try or another run made it. Throws Error (kFailed) when it is there but differs, AddressTaken,
 /// ApiError, TimedOut, TransportError. The client's own deadline should not be the earlier one.
-/// notice, if there is one, is told what stands in the way, at once and every 30 s.
+/// notice, if there is one, is told what stands in the way, after a second and every 30 s.
 Task<kube::Json> create_anew(kube::Client client, Deadline deadline, const kube::Resource& resource,
-                             kube::Json wanted, Difference difference,
-                             std::function<void(const std::string&)> notice = {});
+                             kube::Json wanted, Difference difference, Notice notice = {});
 
 /// Waits until no object of that name has that UID. Throws TimedOut at the client's deadline.
 Task<> wait_gone(kube::Client client, const kube::Resource& resource, std::string ns,

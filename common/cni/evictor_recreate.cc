@@ -196,7 +196,7 @@ Task<Json> Evictor::bring_back(const Return& back, Json anew) {
   Difference difference = [this, &back](const Json& found) {
     return pod_difference(back.pod, found, options_.key);
   };
-  std::function<void(const std::string&)> notice = [this, &back](const std::string& line) {
+  Notice notice = [this, &back](const std::string& line) {
     options_.notice("waiting", back.pod,
                     fmt::format("waiting: {}; it is kept in {}", line, back.backup.display()));
   };

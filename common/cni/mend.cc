@@ -44,7 +44,8 @@ Task<Json> restore_pod(const Job& job) {
 }
 
 Task<Json> restore_whole_service(const Job& job) {
-  Json made = co_await restore_service(job.client, job.client.deadline(), job.backup);
+  Json made =
+      co_await restore_service(job.client, job.client.deadline(), job.backup, job.options.progress);
   co_await put_back_rest(job.client, job.backup, made);
   co_return made;
 }

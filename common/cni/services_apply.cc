@@ -88,18 +88,23 @@ Task<> wait_deleted(kube::Client client, Backup backup) {
 
 // From the delete's answer on. Held back, the old one serves on.
 Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prepared,
-                           bool held_back) {
+                           bool held_back, Notice notice) {
   const auto& backup = prepared.backup;
   auto deleted_at = Clock::now();
   std::optional<Error> trouble;
   try {
     if (held_back) {
+      if (notice) {
+        notice(
+            fmt::format("waiting: {} is being deleted, and serves on until its finalizers are off",
+                        place_of_service(backup.object)));
+      }
       co_await wait_deleted(client.until(deadline), backup);
       deleted_at = Clock::now();
     }
     Recreated result;
     auto last_try = at_least(deadline, kLastTry);
-    result.service = co_await restore_service(client, last_try, backup);
+    result.service = co_await restore_service(client, last_try, backup, notice);
     result.absent = std::chrono::ceil<Milliseconds>(Clock::now() - deleted_at);
     result.ready_before = prepared.ready;
     result.old_uid = kube::uid_of(backup.object);
@@ -229,7 +234,7 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
       tried.service = service;
       if (client.dry_run()) co_return tried;
       bool held_back = how == Deleting::kHeldBack;
-      co_return co_await bring_back(shielded, last, std::move(prepared), held_back);
+      co_return co_await bring_back(shielded, last, std::move(prepared), held_back, options.notice);
     }
     if (how == Deleting::kGoneBefore) co_await leave_alone(shielded, backup, failed(kGoneBefore));
     if (how == Deleting::kRefused) {

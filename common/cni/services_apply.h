@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cni/create_anew.h"
 #include "common/cni/services_recreate.h"
 #include "common/kube/client.h"
 
@@ -15,6 +16,7 @@ struct RecreateOptions {
   std::string backup_dir;  ///< "": in the cluster only
   int concurrency = 8;
   Milliseconds timeout{0};  ///< for each Service; 0: none
+  Notice notice;            ///< may be empty
 };
 
 struct Recreated {

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "common/base/text.h"
-#include "common/cni/create_anew.h"
 #include "common/cni/services_recreate.h"
 #include "common/kube/watch.h"
 
@@ -221,7 +220,8 @@ Task<> try_to_restore(kube::Client client, Json wanted) {
 }  // namespace
 
 // An earlier run may have been ended between the Service and what belongs to it.
-Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup) {
+Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup,
+                                 Notice notice) {
   auto found = co_await there_as_it_was(client.until(deadline), backup);
   auto shielded = client.shielded();
   FromFile result;
@@ -234,7 +234,7 @@ Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup 
   result.restored = true;
   if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
   if (only_tries(client)) co_return result;
-  auto made = co_await restore_service(shielded, deadline, backup);
+  auto made = co_await restore_service(shielded, deadline, backup, std::move(notice));
   result.missing = co_await put_back_rest(shielded, std::move(backup), std::move(made));
   co_return result;
 }
@@ -253,14 +253,21 @@ std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
   return "";
 }
 
-Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup) {
+Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup, Notice notice) {
   Json wanted = recreatable_service(backup.object);
   Difference difference = [old = backup.object](const Json& found) {
     return service_difference(old, found);
   };
+  Notice told;
+  if (notice) {
+    told = [&](const std::string& line) {
+      auto kept = backup.secret.name.empty() ? "" : "; it is kept in " + backup.secret.display();
+      notice(fmt::format("waiting: {}{}", line, kept));
+    };
+  }
   std::string taken;
   try {
-    co_return co_await create_anew(client, deadline, kube::kServices, wanted, difference);
+    co_return co_await create_anew(client, deadline, kube::kServices, wanted, difference, told);
   } catch (const AddressTaken& error) {
     taken = error.what();
   }

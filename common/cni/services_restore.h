@@ -5,13 +5,16 @@
 #include <vector>
 
 #include "common/cni/backup.h"
+#include "common/cni/create_anew.h"
 #include "common/kube/client.h"
 
 namespace kcni::cni {
 
 /// Creates the Service of a backup anew and verifies it field by field. Throws what create_anew()
-/// throws; AddressTaken names the Service that holds the address or port.
-Task<kube::Json> restore_service(kube::Client client, Deadline deadline, Backup backup);
+/// throws; AddressTaken names the Service that holds the address or port. notice, if there is one,
+/// is told what keeps it from coming back.
+Task<kube::Json> restore_service(kube::Client client, Deadline deadline, Backup backup,
+                                 Notice notice);
 
 /// What belongs to the Service: the status, unless the new one has one already, and those of the
 /// backup's Endpoints and EndpointSlices that went with the old Service. Stays until the control
@@ -31,7 +34,8 @@ struct FromFile {
 /// Puts back a Service that is not there from its backup, as read_backup_files() has read it.
 /// A dry run only looks. Throws what restore_service() throws; Error (kFailed) for one that is
 /// there but differs.
-Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup);
+Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup,
+                                 Notice notice);
 
 /// "endpoints/web of service/web in namespace shop put back"
 std::string completed_line(const kube::Json& service, const std::vector<std::string>& missing);

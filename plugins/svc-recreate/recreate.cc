@@ -67,6 +67,7 @@ void apply(cli::Context& context, const cni::RecreateOptions& options, std::vect
 void recreate(cli::Context& context) {
   auto selection = selection_from(context);
   auto options = options_from(context);
+  options.notice = [&context](const std::string& line) { context.note(line); };
   context.loop().run(cli::mend_services_first(context, bounded_client(context)));
   auto services = plan(context, selection, options.consent);
   if (context.dry_run() == cli::DryRun::kClient) {

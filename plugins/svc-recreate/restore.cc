@@ -38,7 +38,9 @@ struct FromFiles {
 void restore_file(cli::Context& context, const cni::Backup& backup, FromFiles& count) {
   auto deadline = Deadline::after(context.flags().duration("timeout"));
   try {
-    auto what = context.loop().run(cni::restore_from_file(context.client(), deadline, backup));
+    cni::Notice notice = [&context](const std::string& line) { context.note(line); };
+    auto what =
+        context.loop().run(cni::restore_from_file(context.client(), deadline, backup, notice));
     if (what.restored) {
       ++count.restored;
       tell(context, backup.object);

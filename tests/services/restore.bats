@@ -48,6 +48,7 @@ load prelude
   service thief "clusterIP: $ip, ports: [{port: 80}]"
   recreate 1 --restore --backup-dir "$BATS_TEST_TMPDIR/kept" --timeout 2s
   contains "$errors" "service/thief in namespace $ns (clusterIP $ip)"
+  contains "$errors" 'waiting: service/web cannot be made anew yet: '
   [ -z "$(uid service web)" ]
 }
 

@@ -155,6 +155,7 @@ legacy() {
   kill -TERM "$behind"
   sleep 3
   kill -0 "$behind"
+  grep "waiting: service/web in namespace $ns is being deleted" "$BATS_TEST_TMPDIR/out"
   grep 'interrupted: finishing what is under way' "$BATS_TEST_TMPDIR/out"
   release web
   ended 0 # there was nothing else to do
