@@ -164,11 +164,16 @@ Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer ans
 
 constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
 
-// We have not deleted it, so it needs no backup.
+// We have not deleted it, so it needs no backup. Another run may have, though, and depend on the
+// one that was there before.
 Task<> leave_alone(kube::Client client, Backup backup, Error reason) {
   auto text = fmt::format("{} left alone: {}", place_of_service(backup.object), reason.what());
   std::string kept;
-  if (!client.dry_run()) kept = co_await drop_or_say(client, backup.secret);
+  if (backup.secret.replaced) {
+    kept = fmt::format("another run's backup of it stays in {}", backup.secret.display());
+  } else if (!client.dry_run()) {
+    kept = co_await drop_or_say(client, backup.secret);
+  }
   if (!kept.empty()) text += "; " + kept;
   throw Error(reason.status(), text);
 }

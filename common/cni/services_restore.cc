@@ -108,7 +108,8 @@ Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, st
   Json wanted = recreatable_companion(companion, old_uid, new_uid);
   if (found.not_found()) {
     auto made = co_await client.create(*resource, ns, std::move(wanted));
-    if (!made.conflict()) kube::body_or_throw(std::move(made));
+    if (made.conflict()) co_return false;
+    kube::body_or_throw(std::move(made));
     co_return true;
   }
   Json there = kube::body_or_throw(std::move(found));

@@ -81,3 +81,18 @@ weakly() { recreate "$1" --as "system:serviceaccount:$ns:weak" "${@:2}"; } # EXI
   contains "$errors" "service/web in namespace $ns left alone, no backup could be made: "
   untouched
 }
+
+@test "no right to delete Services, and another run has made a backup meanwhile: that one stays" {
+  local code=0
+  service web 'ports: [{port: 80}]'
+  may get,list,watch,create services,endpointslices.discovery.k8s.io,endpoints
+  may '*' secrets
+  settled before
+  faults --before-first-write "$(readlink -f "$KCNI_WORLD/bin/kubectl") faults --kill-after 2 -- kubectl-cni-svc-recreate -n $ns web || true" -- \
+    kubectl-cni-svc-recreate -n "$ns" web --as "system:serviceaccount:$ns:weak" 2>"$BATS_TEST_TMPDIR/stderr" || code=$?
+  errors=$(<"$BATS_TEST_TMPDIR/stderr")
+  [ "$code" = 1 ]
+  contains "$errors" "another run's backup of it stays in $(backups) in namespace $ns"
+  recreate 0 --restore # the Service is there, so it goes
+  as_before
+}
