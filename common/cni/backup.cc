@@ -47,8 +47,12 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 }
 
 BackupRef ref_of(const Json& secret) {
-  return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
-          kube::text_at(secret, "/metadata/resourceVersion"), false};
+  return {kube::namespace_of(secret),
+          kube::name_of(secret),
+          kube::uid_of(secret),
+          kube::text_at(secret, "/metadata/resourceVersion"),
+          false,
+          ""};
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -126,9 +130,10 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
   secret["metadata"]["annotations"][kBackupWriterAnnotation] = random_word();
   auto name = kube::name_of(secret);
   kube::Answer answer;
-  bool replaced = false;
+  std::string replaced_version;
   for (int i = 0; i < kMaxTries;
        ++i) {  // the object may be deleted already, so not at the first 409
+    replaced_version.clear();
     answer = co_await client.create(kube::kSecrets, ns, secret);
     if (!answer.conflict()) break;
     auto existing = co_await client.get(kube::kSecrets, ns, name);
@@ -137,12 +142,13 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
     if (kube::annotation_of(found, kBackupUidAnnotation) != kube::uid_of(object)) {
       throw other_backup(ref_of(found), display_of(resource, object));
     }
-    replaced = true;
+    replaced_version = kube::text_at(found, "/metadata/resourceVersion");
     answer = co_await replace(client, std::move(found), secret);
     if (!answer.conflict() && !answer.not_found()) break;
   }
   auto ref = ref_of(kube::body_or_throw(std::move(answer)));
-  ref.replaced = replaced;
+  ref.replaced = !replaced_version.empty();
+  ref.replaced_version = replaced_version;
   co_return ref;
 }
 

@@ -19,7 +19,8 @@ namespace kcni::cni {
 /// dropped, and not what another run has written there since.
 struct BackupRef {
   std::string ns, name, uid, resource_version;
-  bool replaced = false;  ///< there was one of the same object: another run may depend on it
+  bool replaced = false;         ///< there was one of the same object: another run may depend on it
+  std::string replaced_version;  ///< that one's resourceVersion
 
   /// "secret/kubectl-cni-backup-service-web in namespace shop"
   std::string display() const;

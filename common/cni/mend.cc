@@ -50,13 +50,16 @@ Task<Json> restore_whole_service(const Job& job) {
   co_return made;
 }
 
-// Of one whose object is there.
+// Of a backup that stays although its object is there.
+void warn_of(const std::string& kept, const Job& job, MendReport& report) {
+  if (kept.empty()) return;
+  report.warnings.push_back(
+      fmt::format("{} in namespace {} is there; {}", job.display(), job.ns(), kept));
+}
+
 Task<> drop_or_warn(const Job& job, MendReport& report) {
   auto kept = co_await drop_or_say(job.client, job.backup.secret);
-  if (!kept.empty()) {
-    report.warnings.push_back(
-        fmt::format("{} in namespace {} is there; {}", job.display(), job.ns(), kept));
-  }
+  warn_of(kept, job, report);
 }
 
 std::string mended_line(const Job& job) {
@@ -109,10 +112,13 @@ Task<> restore(Job job, MendReport& report) {
 // the object next: the second look is for that.
 Task<> forget(Job job, MendReport& report) {
   if (job.options.dry_run) co_return;
-  co_await drop_or_warn(job, report);
+  auto kept = co_await drop_or_say(job.client, job.backup.secret);
   auto answer = co_await job.client.get(*job.resource, job.ns(), job.name());
   bool same = answer.ok() && kube::uid_of(answer.body) == kube::uid_of(job.backup.object);
-  if (!answer.not_found() && !(same && kube::terminating(answer.body))) co_return;
+  if (!answer.not_found() && !(same && kube::terminating(answer.body))) {
+    warn_of(kept, job, report);
+    co_return;
+  }
   job.backup.secret =
       co_await save_backup(job.client, *job.resource, job.backup.object, job.backup.companions);
   co_await restore(std::move(job), report);
@@ -129,11 +135,16 @@ Task<> settle(Job job, Json found, MendReport& report) {
         job.display(), job.ns(), where, job.backup.secret.display()));
     co_return;
   }
-  if (job.options.dry_run) co_return;
-  if (job.resource == &kube::kServices) {
-    auto missing = co_await put_back_rest(job.client, job.backup, std::move(found));
-    if (!missing.empty()) report.completed.push_back(completed_line(job.backup.object, missing));
+  std::vector<std::string> missing;
+  bool tries = job.options.dry_run, whole = job.resource != &kube::kServices;
+  if (!whole && tries) missing = co_await missing_rest(job.client, job.backup);
+  if (!whole && !tries) {
+    missing = co_await put_back_rest(job.client, job.backup, std::move(found));
   }
+  if (!missing.empty()) {
+    report.completed.push_back(completed_line(job.backup.object, missing, tries));
+  }
+  if (tries) co_return;
   co_await drop_or_warn(job, report);
 }
 
@@ -165,11 +176,6 @@ Job make_job(kube::Client client, const MendOptions& options, const Json& secret
   return job;
 }
 
-bool namespace_ends(const Error& error) {
-  const auto* api = dynamic_cast<const kube::ApiError*>(&error);
-  return api && api->answer().namespace_terminating();
-}
-
 Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendReport& report) {
   std::string what =
       fmt::format("{} in namespace {}", kube::kSecrets.display(kube::name_of(secret)),
@@ -181,7 +187,11 @@ Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendRe
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    auto line = fmt::format("{} was deleted by an interrupted run and could not be put back: {}",
+    bool there = dynamic_cast<const Incomplete*>(&error) != nullptr;
+    auto line = there ? std::string(error.what())
+                      : fmt::format(
+                            "{} was deleted by an interrupted run and could not be put "
+                            "back: {}",
                             what, error.what());
     if (namespace_ends(error)) {
       report.warnings.push_back(line);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -21,13 +22,7 @@ using kube::Json;
 constexpr int kMaxEdits = 5;
 
 // Once a Service is deleted, a deadline that has nearly passed must not keep it from coming back.
-constexpr Milliseconds kTimeToComeBack{15'000};
 constexpr Milliseconds kLastTry{2'000};
-
-Deadline at_least(Deadline deadline, Milliseconds least) {
-  auto left = deadline.left();
-  return left ? Deadline::after(std::max(*left, least)) : deadline;
-}
 
 /// A backup, and how many addresses were ready when it was made.
 struct Prepared {
@@ -91,7 +86,7 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
                            bool held_back, Notice notice) {
   const auto& backup = prepared.backup;
   auto deleted_at = Clock::now();
-  std::optional<Error> trouble;
+  std::optional<Error> trouble, incomplete;
   try {
     if (held_back) {
       if (notice) {
@@ -108,13 +103,18 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
     result.absent = std::chrono::ceil<Milliseconds>(Clock::now() - deleted_at);
     result.ready_before = prepared.ready;
     result.old_uid = kube::uid_of(backup.object);
-    co_await put_back_rest(client, backup, result.service);
-    result.backup_kept = co_await drop_or_say(client, backup.secret);
+    auto rest = client.until(at_least(deadline, kTimeToComeBack));
+    co_await put_back_rest(rest, backup, result.service);
+    result.backup_kept = co_await drop_or_say(rest, backup.secret);
     co_return result;
+  } catch (const Incomplete& error) {
+    incomplete = error;
   } catch (const Error& error) {
     trouble = error;
   }
-  throw not_back(backup, *trouble);
+  if (trouble) throw not_back(backup, *trouble);
+  throw Error(incomplete->status(), fmt::format("{}; it is kept in {}, running again puts it back",
+                                                incomplete->what(), backup.secret.display()));
 }
 
 Error not_known(const Backup& backup, const std::string& reason) {
@@ -164,18 +164,21 @@ Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer ans
 
 constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
 
-// We have not deleted it, so it needs no backup. Another run may have, though, and depend on the
-// one that was there before.
-Task<> leave_alone(kube::Client client, Backup backup, Error reason) {
-  auto text = fmt::format("{} left alone: {}", place_of_service(backup.object), reason.what());
-  std::string kept;
-  if (backup.secret.replaced) {
-    kept = fmt::format("another run's backup of it stays in {}", backup.secret.display());
-  } else if (!client.dry_run()) {
-    kept = co_await drop_or_say(client, backup.secret);
+// A Service that we have not deleted needs no backup. Another run may have deleted it, though, and
+// depend on the one that was there before. Returns what is to be said of one that stays, or "".
+Task<std::string> drop_unused(kube::Client client, BackupRef secret) {
+  if (client.dry_run()) co_return "";
+  if (secret.replaced) {
+    co_return fmt::format("; another run's backup of it stays in {}", secret.display());
   }
-  if (!kept.empty()) text += "; " + kept;
-  throw Error(reason.status(), text);
+  auto kept = co_await drop_or_say(std::move(client), std::move(secret));
+  co_return kept.empty() ? "" : "; " + kept;
+}
+
+Task<> leave_alone(kube::Client client, Backup backup, Error reason) {
+  auto kept = co_await drop_unused(std::move(client), backup.secret);
+  throw Error(reason.status(), fmt::format("{} left alone: {}{}", place_of_service(backup.object),
+                                           reason.what(), kept));
 }
 
 // The Service after somebody changed it. Throws when it may not be recreated any more.
@@ -222,18 +225,43 @@ Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json servic
                            trouble));
 }
 
+// Prepares it once more after an edit; `before` is this run's own backup from the last time, if
+// any.
+Task<Prepared> prepare_again(kube::Client client, RecreateOptions options, Json service,
+                             std::optional<BackupRef> before) {
+  std::optional<Error> trouble;
+  std::exception_ptr whole;
+  try {
+    Prepared prepared = co_await prepare(client, std::move(options), std::move(service));
+    auto& saved = prepared.backup.secret;
+    bool own = before && saved.replaced_version == before->resource_version;
+    if (own) saved.replaced = before->replaced;
+    co_return prepared;
+  } catch (const Error& error) {
+    trouble = error;
+    whole = std::current_exception();
+  }
+  std::string kept;
+  if (before) kept = co_await drop_unused(client.shielded(), *before);
+  if (kept.empty()) std::rethrow_exception(whole);
+  throw Error(trouble->status(), trouble->what() + kept);
+}
+
 }  // namespace
 
 Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, Json service) {
   auto deadline = Deadline::after(options.timeout);
   auto bounded = client.until(deadline);
   auto shielded = client.shielded();
+  std::optional<BackupRef> before;
   for (int edits = 0; edits < kMaxEdits; ++edits) {
-    Prepared prepared = co_await prepare(bounded, options, service);
+    Prepared prepared = co_await prepare_again(bounded, options, service, before);
     const auto& backup = prepared.backup;
+    before = backup.secret;
     auto last = at_least(deadline, kTimeToComeBack);
-    auto answer = co_await delete_exactly(shielded.until(last), backup);
-    auto how = co_await judge_delete(shielded.until(last), backup, answer);
+    auto safe = shielded.until(last);
+    auto answer = co_await delete_exactly(safe, backup);
+    auto how = co_await judge_delete(safe, backup, answer);
     if (how == Deleting::kDone || how == Deleting::kHeldBack) {
       Recreated tried;
       tried.service = service;
@@ -241,14 +269,16 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
       bool held_back = how == Deleting::kHeldBack;
       co_return co_await bring_back(shielded, last, std::move(prepared), held_back, options.notice);
     }
-    if (how == Deleting::kGoneBefore) co_await leave_alone(shielded, backup, failed(kGoneBefore));
+    if (how == Deleting::kGoneBefore) co_await leave_alone(safe, backup, failed(kGoneBefore));
     if (how == Deleting::kRefused) {
-      co_await leave_alone(shielded, backup, failed(kube::ApiError(std::move(answer)).what()));
+      co_await leave_alone(safe, backup, failed(kube::ApiError(std::move(answer)).what()));
     }
     service = co_await read_again(bounded, options.consent, backup);
   }
+  auto rest = shielded.until(at_least(deadline, kTimeToComeBack));
+  auto kept = co_await drop_unused(rest, *before);
   throw blocked(
-      fmt::format("{} is changed again and again: left alone", place_of_service(service)));
+      fmt::format("{} is changed again and again: left alone{}", place_of_service(service), kept));
 }
 
 namespace {

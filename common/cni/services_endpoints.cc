@@ -26,6 +26,7 @@ constexpr Milliseconds kBetweenCounts{5'000};
 constexpr Milliseconds kLongestWait{120'000};  // for slices that nobody would remember
 constexpr Milliseconds kTimeToPutBack{15'000};
 constexpr int kMostEdits = 5;
+constexpr std::size_t kAsManyAsPods = ~std::size_t{0};
 
 kube::Query query_of_slices(const Json& service) {
   kube::Query query;
@@ -59,7 +60,7 @@ Task<std::size_t> wanted_now(kube::Client client, Json service, std::size_t most
     auto pods = co_await client.list(std::move(query));
     co_return std::min(most, ready_addresses_of_pods(service, pods.items));
   } catch (const kube::ApiError& error) {
-    if (error.answer().status != 403) throw;
+    if (error.answer().status != 403 || most == kAsManyAsPods) throw;
   }
   co_return most;
 }
@@ -284,8 +285,7 @@ Task<std::optional<Error>> wait_for_slices(kube::Client client, Json service,
   };
   try {
     Count count;
-    bool came =
-        co_await enough_come(client, service, ~std::size_t{0}, std::move(count_ready), count);
+    bool came = co_await enough_come(client, service, kAsManyAsPods, std::move(count_ready), count);
     if (came) co_return std::nullopt;
     co_return TimedOut("the control plane has not written them anew in time");
   } catch (const Error& error) {
@@ -297,6 +297,7 @@ Task<std::optional<Error>> wait_for_slices(kube::Client client, Json service,
 
 Task<std::size_t> rewrite_slices(kube::Client client, Json service) {
   co_await require_creatable_slice(client, service);
+  co_await wanted_now(client, service, kAsManyAsPods);  // who may not see them could not wait
   Deleted deleted;
   std::optional<Error> trouble;
   try {

@@ -200,6 +200,24 @@ Task<Json> there_as_it_was(kube::Client client, Backup backup) {
 
 }  // namespace
 
+Deadline at_least(Deadline deadline, Milliseconds least) {
+  auto left = deadline.left();
+  return left ? Deadline::after(std::max(*left, least)) : deadline;
+}
+
+bool namespace_ends(const Error& error) {
+  if (const auto* incomplete = dynamic_cast<const Incomplete*>(&error)) {
+    return incomplete->namespace_ends();
+  }
+  const auto* api = dynamic_cast<const kube::ApiError*>(&error);
+  return api && api->answer().namespace_terminating();
+}
+
+Incomplete::Incomplete(const Json& service, const Error& reason)
+    : Error(reason.status(), fmt::format("{} is there, but not all of what belongs to it: {}",
+                                         place_of_service(service), reason.what())),
+      namespace_ends_(cni::namespace_ends(reason)) {}
+
 Task<> check_status_writable(kube::Client client, Json service) {
   Json status = recreatable_status(service);
   if (status.is_null()) co_return;
@@ -227,21 +245,27 @@ Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup 
   auto shielded = client.shielded();
   FromFile result;
   if (!found.is_null()) {
-    if (only_tries(client)) co_return result;
-    result.missing =
-        co_await put_back_rest(shielded.until(deadline), std::move(backup), std::move(found));
+    if (only_tries(client)) {
+      result.missing = co_await missing_rest(client.until(deadline), std::move(backup));
+      co_return result;
+    }
+    auto rest = shielded.until(at_least(deadline, kTimeToComeBack));
+    result.missing = co_await put_back_rest(rest, std::move(backup), std::move(found));
     co_return result;
   }
   result.restored = true;
   if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
   if (only_tries(client)) co_return result;
   auto made = co_await restore_service(shielded, deadline, backup, std::move(notice));
-  result.missing = co_await put_back_rest(shielded, std::move(backup), std::move(made));
+  auto rest = shielded.until(at_least(deadline, kTimeToComeBack));
+  result.missing = co_await put_back_rest(rest, std::move(backup), std::move(made));
   co_return result;
 }
 
-std::string completed_line(const Json& service, const std::vector<std::string>& missing) {
-  return fmt::format("{} of {} put back", some_of(missing), place_of_service(service));
+std::string completed_line(const Json& service, const std::vector<std::string>& missing,
+                           bool only_tried) {
+  return fmt::format("{} of {} {}put back", some_of(missing), place_of_service(service),
+                     only_tried ? "would be " : "");
 }
 
 std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
@@ -280,21 +304,56 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
   throw AddressTaken(taken);
 }
 
-Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup, Json new_service) {
-  auto quiet = client.quiet();
-  co_await put_back_status(quiet, recreatable_status(backup.object), new_service);
+namespace {
+
+std::string display_of(const Json& companion) {
+  const auto* resource =
+      kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
+  return resource ? resource->display(kube::name_of(companion)) : kube::name_of(companion);
+}
+
+Task<std::vector<std::string>> put_all_back(kube::Client client, const Backup& backup,
+                                            Json new_service) {
+  co_await put_back_status(client, recreatable_status(backup.object), new_service);
   std::vector<Task<std::size_t>> tasks;
   for (const auto& companion : backup.companions) {
-    tasks.push_back(put_back_for_good(quiet, companion, kube::uid_of(backup.object),
+    tasks.push_back(put_back_for_good(client, companion, kube::uid_of(backup.object),
                                       kube::uid_of(new_service)));
   }
   auto was_missing = co_await all(std::move(tasks));
   std::vector<std::string> names;
   for (std::size_t i = 0; i < was_missing.size(); ++i) {
-    const Json& companion = backup.companions[i];
+    if (was_missing[i] > 0) names.push_back(display_of(backup.companions[i]));
+  }
+  co_return names;
+}
+
+}  // namespace
+
+Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup, Json new_service) {
+  try {
+    co_return co_await put_all_back(client.quiet(), backup, std::move(new_service));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    throw Incomplete(backup.object, error);
+  }
+}
+
+Task<std::vector<std::string>> missing_rest(kube::Client client, Backup backup) {
+  std::vector<std::string> names;
+  auto quiet = client.quiet();
+  for (const auto& companion : backup.companions) {
     const auto* resource = kube::resource_of(kube::text_at(companion, "/apiVersion"),
                                              kube::text_at(companion, "/kind"));
-    if (was_missing[i] > 0) names.push_back(resource->display(kube::name_of(companion)));
+    if (!resource) continue;
+    auto answer =
+        co_await quiet.get(*resource, kube::namespace_of(companion), kube::name_of(companion));
+    if (answer.not_found()) {
+      names.push_back(display_of(companion));
+    } else {
+      kube::body_or_throw(std::move(answer));
+    }
   }
   co_return names;
 }

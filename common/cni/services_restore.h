@@ -10,6 +10,24 @@
 
 namespace kcni::cni {
 
+/// Once a Service is deleted, a deadline that has nearly passed must not keep it from coming back.
+constexpr Milliseconds kTimeToComeBack{15'000};
+/// The deadline, or this much time from now when that is later.
+Deadline at_least(Deadline deadline, Milliseconds least);
+
+/// The Service is there, but not all of what belongs to it.
+class Incomplete : public Error {
+ public:
+  Incomplete(const kube::Json& service, const Error& reason);
+  /// It could not be put back because its namespace is being deleted.
+  bool namespace_ends() const { return namespace_ends_; }
+
+ private:
+  bool namespace_ends_ = false;
+};
+/// Whether the server said that the namespace is being deleted.
+bool namespace_ends(const Error& error);
+
 /// Creates the Service of a backup anew and verifies it field by field. Throws what create_anew()
 /// throws; AddressTaken names the Service that holds the address or port. notice, if there is one,
 /// is told what keeps it from coming back.
@@ -19,9 +37,12 @@ Task<kube::Json> restore_service(kube::Client client, Deadline deadline, Backup 
 /// What belongs to the Service: the status, unless the new one has one already, and those of the
 /// backup's Endpoints and EndpointSlices that went with the old Service. Stays until the control
 /// plane's own clean-up is over. Returns those of them that were missing ("endpoints/web"). Throws
-/// ApiError.
+/// Incomplete, Interrupted.
 Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup,
                                              kube::Json new_service);
+
+/// The same names, but nothing is put back. Throws ApiError.
+Task<std::vector<std::string>> missing_rest(kube::Client client, Backup backup);
 
 /// Lets the server check whether put_back_rest() may write the status. Throws ApiError.
 Task<> check_status_writable(kube::Client client, kube::Json service);
@@ -29,7 +50,7 @@ Task<> check_status_writable(kube::Client client, kube::Json service);
 /// What became of one backup in a file.
 struct FromFile {
   bool restored = false;             ///< else the Service was there as it was
-  std::vector<std::string> missing;  ///< what was put back of that which belongs to it
+  std::vector<std::string> missing;  ///< what was, or would be, put back of what belongs to it
 };
 /// Puts back a Service that is not there from its backup, as read_backup_files() has read it.
 /// A dry run only looks. Throws what restore_service() throws; Error (kFailed) for one that is
@@ -37,8 +58,9 @@ struct FromFile {
 Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup backup,
                                  Notice notice);
 
-/// "endpoints/web of service/web in namespace shop put back"
-std::string completed_line(const kube::Json& service, const std::vector<std::string>& missing);
+/// "endpoints/web of service/web in namespace shop put back"; or that it would be.
+std::string completed_line(const kube::Json& service, const std::vector<std::string>& missing,
+                           bool only_tried);
 
 /// "service/thief in namespace shop (clusterIP 10.96.0.12)": who has an address or nodePort that
 /// this Service needs, or "" when none of them has.

@@ -257,6 +257,7 @@ Task<Answer> Client::call(http::Request request, Repeat repeat, bool retry_429) 
       request.fresh_connection = true;
       pause = with_jitter(backoff(attempt));
     }
+    if (auto left = request.deadline.left()) pause = std::min(*pause, *left);
     co_await loop().sleep(*pause, on_interrupt_);
     if (request.deadline.passed()) throw TimedOut("the server kept asking to try again later");
   }

@@ -68,12 +68,14 @@ Task<bool> rewrite(cli::Context& context, Progress& progress, Json service) {
     tell(context, service, slices);
     ++progress.done;
     co_return true;
+  } catch (const Interrupted&) {
+    throw;
   } catch (const Error& error) {
+    ++progress.failed;
     if (context.loop().interrupted()) {
       context.note(error.what());
       throw Interrupted();
     }
-    ++progress.failed;
     context.report(error);
     co_return false;
   }
@@ -113,8 +115,8 @@ void rewrite_endpoints(cli::Context& context) {
   try {
     context.loop().run(rewrite_all(context, progress, std::move(services)));
   } catch (const Interrupted&) {
-    auto what = "had their endpoints rewritten";
-    context.note(interrupted_after(progress.done, progress.failed, all, what));
+    bool real = context.dry_run() == cli::DryRun::kNone;
+    if (real) context.note(interrupted_after(progress.done, progress.failed, all, "done"));
     throw;
   }
 }

@@ -46,12 +46,15 @@ void restore_file(cli::Context& context, const cni::Backup& backup, FromFiles& c
       tell(context, backup.object);
     } else if (!what.missing.empty()) {
       ++count.completed;
-      context.note(cni::completed_line(backup.object, what.missing));
+      bool only_tried = context.dry_run() != cli::DryRun::kNone;
+      context.note(cni::completed_line(backup.object, what.missing, only_tried));
     } else {
       ++count.there;
     }
   } catch (const Interrupted&) {
     throw;
+  } catch (const cni::Incomplete& error) {
+    context.report(error);
   } catch (const Error& error) {
     context.report(Error(
         error.status(),

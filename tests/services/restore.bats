@@ -23,6 +23,9 @@ load prelude
   recreate 0 web --backup-dir "$BATS_TEST_TMPDIR/kept"
   settled before
   kubectl -n "$ns" delete endpoints web >/dev/null
+  recreate 0 --restore --backup-dir "$BATS_TEST_TMPDIR/kept" --dry-run=server
+  contains "$errors" "endpoints/web of service/web in namespace $ns would be put back"
+  [ -z "$(uid endpoints web)" ]
   recreate 0 --restore --backup-dir "$BATS_TEST_TMPDIR/kept"
   contains "$errors" "endpoints/web of service/web in namespace $ns put back"
   lacks "$errors" 'nothing to restore'

@@ -96,3 +96,23 @@ weakly() { recreate "$1" --as "system:serviceaccount:$ns:weak" "${@:2}"; } # EXI
   recreate 0 --restore # the Service is there, so it goes
   as_before
 }
+
+@test "no right to make Endpoints: --restore says that the Service is there, and what is not" {
+  service web 'ports: [{port: 80}]'
+  endpoints web 192.0.2.7
+  recreate 0 web --backup-dir "$BATS_TEST_TMPDIR/kept"
+  kubectl -n "$ns" delete endpoints web >/dev/null
+  may get,list,watch,create,delete services,secrets
+  may get,list,watch endpoints
+  weakly 1 --restore --backup-dir "$BATS_TEST_TMPDIR/kept"
+  one_error_line "service/web in namespace $ns is there, but not all of what belongs to it: " 'cannot create resource "endpoints"'
+}
+
+@test "no right to list Pods: --endpoints-only touches nothing" {
+  web_with_pods
+  may '*' services,endpointslices.discovery.k8s.io,endpoints,secrets
+  settled before
+  weakly 1 --endpoints-only web
+  one_error_line 'cannot list resource "pods"'
+  untouched
+}
