@@ -8,10 +8,11 @@ def writer:
       or $labels["endpoints.kubernetes.io/managed-by"] == "endpoint-controller"
     then "controller" else "own" end;
 
-# Another name, another order and another time are as good.
+# Another name, another order and another time are as good; a mirrored slice that stands when its Endpoints come back
+# is made anew under the name it has (endpointslicemirroring, newEndpointSlice), others under a generated one.
 def without_chance:
   if writer == "own" then . else
-    .metadata |= (del(.name, .generation, .annotations["endpoints.kubernetes.io/last-change-trigger-time"])
+    .metadata |= (del(.name, .generateName, .generation, .annotations["endpoints.kubernetes.io/last-change-trigger-time"])
       | if .annotations == {} then del(.annotations) else . end)
     | if .endpoints then .endpoints |= sort else . end
   end;
