@@ -47,12 +47,8 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 }
 
 BackupRef ref_of(const Json& secret) {
-  return {kube::namespace_of(secret),
-          kube::name_of(secret),
-          kube::uid_of(secret),
-          kube::text_at(secret, "/metadata/resourceVersion"),
-          false,
-          ""};
+  return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
+          kube::text_at(secret, "/metadata/resourceVersion"), ""};
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -111,8 +107,7 @@ Backup read_backup(const Json& secret) {
   backup.object = decoded(secret, backup.secret, kObjectKey);
   Json companions = decoded(secret, backup.secret, kCompanionsKey);
   if (companions.is_array()) backup.companions = companions.get<std::vector<Json>>();
-  const auto* resource = kube::resource_of(kube::text_at(backup.object, "/apiVersion"),
-                                           kube::text_at(backup.object, "/kind"));
+  const auto* resource = kube::resource_of(backup.object);
   if (!resource || backup_name(*resource, kube::name_of(backup.object)) != backup.secret.name) {
     throw bad_backup(backup.secret, "what it keeps does not go with its name");
   }
@@ -147,7 +142,6 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
     if (!answer.conflict() && !answer.not_found()) break;
   }
   auto ref = ref_of(kube::body_or_throw(std::move(answer)));
-  ref.replaced = !replaced_version.empty();
   ref.replaced_version = replaced_version;
   co_return ref;
 }

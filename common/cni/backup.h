@@ -19,9 +19,11 @@ namespace kcni::cni {
 /// dropped, and not what another run has written there since.
 struct BackupRef {
   std::string ns, name, uid, resource_version;
-  bool replaced = false;         ///< there was one of the same object: another run may depend on it
-  std::string replaced_version;  ///< that one's resourceVersion
+  std::string
+      replaced_version;  ///< resourceVersion of the one that it replaced, of the same object
 
+  /// Another run may depend on what it replaced.
+  bool replaced() const { return !replaced_version.empty(); }
   /// "secret/kubectl-cni-backup-service-web in namespace shop"
   std::string display() const;
 };

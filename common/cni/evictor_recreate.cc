@@ -117,7 +117,7 @@ Task<> Evictor::say_left(const Json& pod, Leaves how) {
 // One that stays is dropped by the next run: the pod is there. Another run may depend on one that
 // was there before, so that is left to the next run too.
 Task<> Evictor::drop_unused(kube::Client client, BackupRef backup) {
-  if (backup.replaced) co_return;
+  if (backup.replaced()) co_return;
   try {
     co_await drop_backup(client, std::move(backup));
   } catch (const Error&) {
@@ -154,7 +154,7 @@ Task<bool> Evictor::check_comes_back(kube::Client client, const Json& pod, Json 
 Task<BackupRef> Evictor::save_once_more(kube::Client client, const Json& pod, BackupRef before) {
   try {
     auto saved = co_await save_backup(client, kube::kPods, pod);
-    saved.replaced = before.replaced;  // what it replaces now is our own
+    saved.replaced_version = before.replaced_version;  // what it replaces now is our own
     co_return saved;
   } catch (const Error& error) {
     options_.notice("waiting", pod,

@@ -166,8 +166,7 @@ Task<> mend_job(Job job, MendReport& report) {
 
 Job make_job(kube::Client client, const MendOptions& options, const Json& secret) {
   Job job{std::move(client), options, read_backup(secret), nullptr};
-  job.resource = kube::resource_of(kube::text_at(job.backup.object, "/apiVersion"),
-                                   kube::text_at(job.backup.object, "/kind"));
+  job.resource = kube::resource_of(job.backup.object);
   if (job.resource != &kube::kPods && job.resource != &kube::kServices) {
     throw failed(fmt::format("{} keeps a {}, which this version cannot put back",
                              job.backup.secret.display(),

@@ -90,8 +90,7 @@ Task<bool> have_pods(kube::Client client, std::string ns, CountsByUid wanted) {
 
 void Owners::add(const Json& pod) {
   const Json& owner = kube::controller_of(pod);
-  const auto* resource =
-      kube::resource_of(kube::text_at(owner, "/apiVersion"), kube::text_at(owner, "/kind"));
+  const auto* resource = kube::resource_of(owner);
   bool replaces = resource == &kube::kReplicaSets || resource == &kube::kStatefulSets ||
                   resource == &kube::kReplicationControllers;
   if (!replaces) return;

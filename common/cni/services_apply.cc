@@ -86,7 +86,6 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
                            bool held_back, Notice notice) {
   const auto& backup = prepared.backup;
   auto deleted_at = Clock::now();
-  std::optional<Error> trouble, incomplete;
   try {
     if (held_back) {
       if (notice) {
@@ -108,13 +107,11 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
     result.backup_kept = co_await drop_or_say(rest, backup.secret);
     co_return result;
   } catch (const Incomplete& error) {
-    incomplete = error;
+    throw Error(error.status(), fmt::format("{}; it is kept in {}, running again puts it back",
+                                            error.what(), backup.secret.display()));
   } catch (const Error& error) {
-    trouble = error;
+    throw not_back(backup, error);
   }
-  if (trouble) throw not_back(backup, *trouble);
-  throw Error(incomplete->status(), fmt::format("{}; it is kept in {}, running again puts it back",
-                                                incomplete->what(), backup.secret.display()));
 }
 
 Error not_known(const Backup& backup, const std::string& reason) {
@@ -168,7 +165,7 @@ constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
 // depend on the one that was there before. Returns what is to be said of one that stays, or "".
 Task<std::string> drop_unused(kube::Client client, BackupRef secret) {
   if (client.dry_run()) co_return "";
-  if (secret.replaced) {
+  if (secret.replaced()) {
     co_return fmt::format("; another run's backup of it stays in {}", secret.display());
   }
   auto kept = co_await drop_or_say(std::move(client), std::move(secret));
@@ -235,7 +232,7 @@ Task<Prepared> prepare_again(kube::Client client, RecreateOptions options, Json 
     Prepared prepared = co_await prepare(client, std::move(options), std::move(service));
     auto& saved = prepared.backup.secret;
     bool own = before && saved.replaced_version == before->resource_version;
-    if (own) saved.replaced = before->replaced;
+    if (own) saved.replaced_version = before->replaced_version;
     co_return prepared;
   } catch (const Error& error) {
     trouble = error;

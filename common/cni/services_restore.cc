@@ -100,8 +100,7 @@ bool owners_are_there(const Json& found, const Json& wanted) {
 
 // Creates it when it is not there: true; gives it its new owner when that is not noted.
 Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, std::string new_uid) {
-  const auto* resource =
-      kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
+  const auto* resource = kube::resource_of(companion);
   if (!resource) co_return false;
   auto ns = kube::namespace_of(companion);
   auto found = co_await client.get(*resource, ns, kube::name_of(companion));
@@ -120,8 +119,7 @@ Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, st
 // True when it vanished within the quiet time.
 Task<bool> vanishes(kube::Client client, Json companion) {
   kube::Query query;
-  query.resource =
-      kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
+  query.resource = kube::resource_of(companion);
   query.ns = kube::namespace_of(companion);
   query.field_selector = "metadata.name=" + kube::name_of(companion);
   query.metadata_only = true;
@@ -307,8 +305,7 @@ Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup
 namespace {
 
 std::string display_of(const Json& companion) {
-  const auto* resource =
-      kube::resource_of(kube::text_at(companion, "/apiVersion"), kube::text_at(companion, "/kind"));
+  const auto* resource = kube::resource_of(companion);
   return resource ? resource->display(kube::name_of(companion)) : kube::name_of(companion);
 }
 
@@ -344,8 +341,7 @@ Task<std::vector<std::string>> missing_rest(kube::Client client, Backup backup) 
   std::vector<std::string> names;
   auto quiet = client.quiet();
   for (const auto& companion : backup.companions) {
-    const auto* resource = kube::resource_of(kube::text_at(companion, "/apiVersion"),
-                                             kube::text_at(companion, "/kind"));
+    const auto* resource = kube::resource_of(companion);
     if (!resource) continue;
     auto answer =
         co_await quiet.get(*resource, kube::namespace_of(companion), kube::name_of(companion));

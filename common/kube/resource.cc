@@ -109,6 +109,10 @@ const Resource* find_resource(std::string_view word) {
   return nullptr;
 }
 
+const Resource* resource_of(const Json& object) {
+  return resource_of(text_at(object, "/apiVersion"), text_at(object, "/kind"));
+}
+
 const Resource* resource_of(std::string_view api_version, std::string_view kind) {
   for (const Resource* resource : kAll) {
     if (kind == resource->kind && api_version == resource->api_version()) return resource;

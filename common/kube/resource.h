@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/kube/json.h"
+
 namespace kcni::kube {
 
 /// One resource type of the API. The constants below are all there are; compare by address.
@@ -35,7 +37,8 @@ extern const Resource kJobs, kCronJobs, kPodDisruptionBudgets;
 /// type it, whatever the case; nullptr when it is none of ours.
 const Resource* find_resource(std::string_view word);
 
-/// The resource of an object's own kind and apiVersion, or nullptr.
+/// The resource of an object's, or an ownerReference's, own kind and apiVersion, or nullptr.
+const Resource* resource_of(const Json& object);
 const Resource* resource_of(std::string_view api_version, std::string_view kind);
 
 /// Percent-encodes for one path segment or query value.

@@ -24,8 +24,7 @@ void require_nothing_selected(cli::Context& context) {
 }
 
 void tell(cli::Context& context, const Json& object) {
-  const auto* resource =
-      kube::resource_of(kube::text_at(object, "/apiVersion"), kube::text_at(object, "/kind"));
+  const auto* resource = kube::resource_of(object);
   context.results().done(*resource, kube::namespace_of(object), kube::name_of(object), "restored",
                          kube::text_at(object, "/spec/clusterIP"), object);
 }
