@@ -24,13 +24,14 @@ long now_ms() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// A terminal that is closed sends its SIGHUP more than once, so that one is never a second Ctrl-C.
 // A wrapper that hands on what the terminal sent to the whole group makes one Ctrl-C arrive twice:
 // only a signal that comes later is the user's second.
-void on_signal(int) {
+void on_signal(int number) {
   static std::atomic<long> first_ms{0};
   if (!seen.exchange(true)) {
     first_ms = now_ms();
-  } else if (now_ms() - first_ms > kSameSignalMs) {
+  } else if (number != SIGHUP && now_ms() - first_ms > kSameSignalMs) {
     _exit(static_cast<int>(ExitStatus::kInterrupted));
   }
   char byte = 0;
@@ -46,6 +47,9 @@ int signal_descriptor() {
     action.sa_handler = on_signal;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    struct sigaction before = {};
+    sigaction(SIGHUP, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // nohup goes on
     signal(SIGPIPE, SIG_IGN);
     return true;
   }();

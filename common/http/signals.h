@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as something an event loop can poll.
+// SIGINT, SIGTERM and, unless it is ignored, SIGHUP as something an event loop can poll.
 #pragma once
 
 #include <atomic>
@@ -6,8 +6,8 @@
 namespace kcni::http {
 
 /// Installs the handlers once and returns a descriptor that becomes readable at each signal. The
-/// first signal is for the program to deal with in its own time; the second ends it at once with
-/// exit code 130.
+/// first signal is for the program to deal with in its own time; the second (a SIGHUP is
+/// none) ends it at once with exit code 130.
 int signal_descriptor();
 
 /// Takes what has come; true when there was a signal since the last call.

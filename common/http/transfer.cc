@@ -30,6 +30,7 @@ TransportError::Kind kind_of(CURLcode code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_SSL_CONNECT_ERROR:  // a balancer whose server is away; a certificate is 60 or 58
       return TransportError::Kind::kUnreachable;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
@@ -39,7 +40,6 @@ TransportError::Kind kind_of(CURLcode code) {
     case CURLE_HTTP2_STREAM:
       return TransportError::Kind::kDropped;
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
       return TransportError::Kind::kUntrusted;

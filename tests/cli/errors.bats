@@ -23,6 +23,15 @@ with_config() { export KUBECTL_CNI_KUBECONFIG=$KCNI_WORLD/kubeconfig.d/$1.yaml; 
   one_error_line moon
 }
 
+@test "a server that does not get through its handshake is no matter of certificates" {
+  local port
+  (exec 3>&- && exec timeout 60 "$KCNI_WORLD/bin/kubectl" --kubeconfig "$KCNI_WORLD/kubeconfig" proxy --port=0) >"$BATS_TEST_TMPDIR/proxy" 2>&1 &
+  until port=$(sed -n 's/^Starting to serve on .*://p' "$BATS_TEST_TMPDIR/proxy") && [ -n "$port" ]; do sleep 0.1; done
+  run_cni 1 label w1 --to none --server "https://127.0.0.1:$port"
+  one_error_line 'cannot talk to the server' 'is the server running'
+  kill "$!"
+}
+
 @test "an unreachable server is named" {
   with_config unreachable
   run_cni 1 pin --to flannel
