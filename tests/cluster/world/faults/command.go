@@ -45,6 +45,8 @@ func Main() {
 	flags.StringVar(&o.countFile, "count", "", "write how many writes there were into this `FILE`")
 	flags.BoolVar(&o.faults.ConflictFirstPatch, "conflict-first-patch", false,
 		"answer the first PATCH of each path with 409")
+	flags.DurationVar(&o.faults.SlowFirstDelete, "slow-first-delete", 0,
+		"hold back the answer to the first DELETE for `DURATION`")
 	flags.StringVar(&o.beforeFirst, "before-first-write", "",
 		"run this shell `COMMAND`, past the proxy, while the first write waits")
 	flags.Var(&o.faults.SlowWatches, "slow-watch",

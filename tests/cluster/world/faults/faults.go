@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +27,8 @@ type Faults struct {
 	Kill func()
 	// ConflictFirstPatch answers the first PATCH of each path with 409.
 	ConflictFirstPatch bool
+	// SlowFirstDelete holds back what the server answered to the first DELETE.
+	SlowFirstDelete time.Duration
 	// BeforeFirstWrite, if any, runs while the first write waits. Its error kills the child.
 	BeforeFirstWrite func() error
 	SlowWatches      SlowWatches
@@ -34,6 +37,7 @@ type Faults struct {
 	killed  atomic.Bool
 	patched sync.Map // path -> true
 	first   sync.Once
+	deleted atomic.Bool
 	failure atomic.Value
 }
 
@@ -105,7 +109,14 @@ func (t *transport) pass(request *http.Request) (*http.Response, error) {
 			return conflict(request)
 		}
 	}
-	return t.next.RoundTrip(request)
+	response, err := t.next.RoundTrip(request)
+	if request.Method == http.MethodDelete && t.faults.SlowFirstDelete > 0 && !t.faults.deleted.Swap(true) {
+		select {
+		case <-time.After(t.faults.SlowFirstDelete):
+		case <-request.Context().Done():
+		}
+	}
+	return response, err
 }
 
 // conflict is what the API server says of a change to an object that has changed meanwhile.
