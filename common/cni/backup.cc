@@ -47,8 +47,12 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 }
 
 BackupRef ref_of(const Json& secret) {
-  return {kube::namespace_of(secret), kube::name_of(secret), kube::uid_of(secret),
-          kube::text_at(secret, "/metadata/resourceVersion"), ""};
+  return {kube::namespace_of(secret),
+          kube::name_of(secret),
+          kube::uid_of(secret),
+          kube::text_at(secret, "/metadata/resourceVersion"),
+          kube::annotation_of(secret, kBackupWriterAnnotation),
+          ""};
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -151,12 +155,23 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
 }
 
 Task<> drop_backup(kube::Client client, BackupRef backup) {
-  kube::DeleteOptions options;
-  options.uid = backup.uid;
-  options.resource_version = backup.resource_version;
-  auto answer = co_await client.remove(kube::kSecrets, backup.ns, backup.name, options);
-  // 409: another UID or version by now, so this one is gone.
-  if (!answer.not_found() && !answer.conflict()) kube::body_or_throw(std::move(answer));
+  for (int i = 0; i < kMaxTries; ++i) {
+    kube::DeleteOptions options;
+    options.uid = backup.uid;
+    options.resource_version = backup.resource_version;
+    auto answer = co_await client.remove(kube::kSecrets, backup.ns, backup.name, options);
+    if (answer.not_found()) co_return;
+    if (!answer.conflict()) {
+      kube::body_or_throw(std::move(answer));
+      co_return;
+    }
+    auto there = co_await client.get(kube::kSecrets, backup.ns, backup.name);
+    if (there.not_found()) co_return;
+    auto now = ref_of(kube::body_or_throw(std::move(there)));
+    if (now.uid != backup.uid || now.writer != backup.writer) co_return;  // another run's
+    backup.resource_version = now.resource_version;
+  }
+  throw failed("it is changed again and again");
 }
 
 Task<std::string> drop_or_say(kube::Client client, BackupRef backup) {

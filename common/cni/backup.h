@@ -19,6 +19,7 @@ namespace kcni::cni {
 /// dropped, and not what another run has written there since.
 struct BackupRef {
   std::string ns, name, uid, resource_version;
+  std::string writer;  ///< a random word of the run that wrote it
   std::string
       replaced_version;  ///< resourceVersion of the one that it replaced, of the same object
 
@@ -52,8 +53,8 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
                             std::vector<kube::Json> companions);
 Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource, kube::Json object);
 
-/// Deletes it; fine when it is gone, or when another run has written it again, whose it is then.
-/// Throws ApiError.
+/// Deletes it, labelled or annotated by others or not; fine when it is gone, or when another run
+/// has written it again, whose it is then. Throws ApiError.
 Task<> drop_backup(kube::Client client, BackupRef backup);
 
 /// The same where the object is there anyway: "" or, for a message, that and why the backup is

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <map>
 
+#include "common/base/text.h"
 #include "common/kube/watch.h"
 
 namespace kcni::cni {
@@ -19,6 +22,11 @@ constexpr Milliseconds kTimeAfterInterrupt{60'000};
 constexpr Milliseconds kFirstNotice{1'000};
 constexpr Milliseconds kNoticePause{30'000};
 
+// A server that has just been started refuses for a moment what it takes afterwards: its
+// authorizer, admission ("not yet ready to handle request") and allocators ("allocator not ready")
+// are still reading.
+constexpr Milliseconds kTimeToMeanIt{10'000};
+
 bool says(const Json& text_owner, const char* pointer, std::string_view words) {
   return kube::text_at(text_owner, pointer).find(words) != std::string::npos;
 }
@@ -32,6 +40,31 @@ bool only_allocations(const Answer& answer) {
   return std::all_of(causes.begin(), causes.end(), [](const Json& cause) {
     return says(cause, "/message", "already allocated");
   });
+}
+
+using Amounts = std::map<std::string, std::string>;
+
+// "services=5,services.nodeports=2" after a word of a quota's complaint.
+Amounts amounts_after(const std::string& message, const std::string& word) {
+  Amounts amounts;
+  auto start = message.find(word);
+  if (start == std::string::npos) return amounts;
+  start += word.size();
+  for (const auto& item : split(message.substr(start, message.find(", ", start) - start), ',')) {
+    auto equals = item.find('=');
+    if (equals != std::string::npos) amounts[item.substr(0, equals)] = item.substr(equals + 1);
+  }
+  return amounts;
+}
+
+// Of quantities in different units nothing is said.
+bool surely_more(const std::string& one, const std::string& other) {
+  double first = 0, second = 0;
+  auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), first);
+  auto [other_end, other_error] =
+      std::from_chars(other.data(), other.data() + other.size(), second);
+  if (error != std::errc() || other_error != std::errc()) return false;
+  return std::string(end) == std::string(other_end) && first > second;
 }
 
 struct Attempt {
@@ -70,15 +103,18 @@ Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource,
   co_return attempt;
 }
 
-[[noreturn]] void give_up(const Attempt& last) {
+[[noreturn]] void give_up(Attempt last) {
   if (last.outcome == CreateOutcome::kTaken) throw AddressTaken(last.trouble);
+  if (last.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(last.answer));
   throw TimedOut(last.trouble);
 }
 
-Json as_it_should_be(Json found, const std::string& display, const Difference& difference) {
-  auto where = difference(found);
-  if (where.empty()) return found;
-  throw failed(fmt::format("{} exists again, but differs in {}", display, where));
+Json as_it_should_be(Attempt attempt, const std::string& display, const Difference& difference) {
+  auto where = difference(attempt.found);
+  if (where.empty()) return std::move(attempt.found);
+  auto text = fmt::format("{} exists again, but differs in {}", display, where);
+  bool made = attempt.outcome == CreateOutcome::kMade;
+  throw Differs(text, std::move(attempt.found), std::move(where), made);
 }
 
 Milliseconds within(Deadline deadline, Milliseconds pause) {
@@ -87,6 +123,15 @@ Milliseconds within(Deadline deadline, Milliseconds pause) {
 }
 
 }  // namespace
+
+bool fits_after_delete(const std::string& quota_complaint) {
+  auto used = amounts_after(quota_complaint, ", used: ");
+  auto limited = amounts_after(quota_complaint, ", limited: ");
+  return std::none_of(used.begin(), used.end(), [&](const auto& entry) {
+    auto limit = limited.find(entry.first);
+    return limit != limited.end() && surely_more(entry.second, limit->second);
+  });
+}
 
 CreateOutcome judge_create(const Answer& answer) {
   if (answer.ok()) return CreateOutcome::kMade;
@@ -109,7 +154,8 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
   auto answer = co_await trying.create(resource, ns, std::move(wanted));
   auto outcome = judge_create(answer);
   bool cannot_tell = answer.status == 400 && says(answer.body, "/message", "dry run");
-  bool quota = answer.status == 403 && outcome == CreateOutcome::kLater;
+  bool quota = answer.status == 403 && outcome == CreateOutcome::kLater &&
+               fits_after_delete(kube::text_at(answer.body, "/message"));
   bool held = outcome == CreateOutcome::kExists || outcome == CreateOutcome::kTaken;
   if (held || quota || answer.conflict() || cannot_tell) co_return true;
   if (outcome != CreateOutcome::kMade) throw kube::ApiError(std::move(answer));
@@ -122,13 +168,16 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
   auto display = resource.display(kube::name_of(wanted));
   Attempt last;
   bool interrupted = false;
+  auto means_it = Clock::now() + kTimeToMeanIt;
   auto next_notice = Clock::now() + kFirstNotice;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {
-      co_return as_it_should_be(std::move(attempt.found), display, difference);
+      co_return as_it_should_be(std::move(attempt), display, difference);
     }
-    if (attempt.outcome == CreateOutcome::kNo) throw kube::ApiError(std::move(attempt.answer));
+    bool for_good = attempt.outcome == CreateOutcome::kNo &&
+                    (attempt.answer.namespace_terminating() || Clock::now() >= means_it);
+    if (for_good) throw kube::ApiError(std::move(attempt.answer));
     if (notice && Clock::now() >= next_notice) {
       notice(fmt::format("{} cannot be made anew yet: {}", display, attempt.trouble));
       next_notice = Clock::now() + kNoticePause;
@@ -139,7 +188,7 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
       interrupted = true;
       deadline = deadline.earlier(Deadline::after(kTimeAfterInterrupt));
     }
-    if (deadline.passed()) give_up(last);
+    if (deadline.passed()) give_up(std::move(last));
     co_await client.loop().sleep(within(deadline, pause), client.on_interrupt());
   }
 }

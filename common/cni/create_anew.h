@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "common/kube/client.h"
 
@@ -20,14 +21,39 @@ enum class CreateOutcome {
   kExists,  ///< an object of that name is there
   kTaken,   ///< its clusterIP or a nodePort is held by somebody, perhaps not for long
   kLater,   ///< overload, a failing webhook, a quota that has not counted the delete yet
-  kNo,      ///< the server will never have it
+  kNo,      ///< the server does not want it
 };
 CreateOutcome judge_create(const kube::Answer& answer);
+
+/// Whether an object of which there is one already fits into the quota that complains about a
+/// second ("exceeded quota: q, requested: services=1, used: services=5, limited: services=5", as
+/// apiserver/pkg/admission/plugin/resourcequota puts it): not where more than the limit is used.
+bool fits_after_delete(const std::string& quota_complaint);
 
 /// create_anew() gave up because an address or port was held by somebody else until the deadline.
 class AddressTaken : public Error {
  public:
   explicit AddressTaken(const std::string& message) : Error(ExitStatus::kFailed, message) {}
+};
+
+/// The object is there, but not as it should be.
+class Differs : public Error {
+ public:
+  Differs(const std::string& message, kube::Json found, std::string where, bool made)
+      : Error(ExitStatus::kFailed, message),
+        found_(std::move(found)),
+        where_(std::move(where)),
+        made_(made) {}
+
+  const kube::Json& found() const { return found_; }
+  const std::string& where() const { return where_; }  ///< the first field that differs
+  /// We have made it, and something (a webhook) has changed it on its way; else somebody else has.
+  bool made() const { return made_; }
+
+ private:
+  kube::Json found_;
+  std::string where_;
+  bool made_ = false;
 };
 
 /// Lets the server check whether it would create the object, before the old one is deleted. Returns
@@ -37,8 +63,9 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
 /// Creates the object, again and again until the deadline (or a minute after Ctrl-C, if that comes
 /// first and the client goes on all the same) while that makes sense, and returns it as
 /// the server has it. One that is there already and is as it should be is good as well: an earlier
-/// try or another run made it. Throws Error (kFailed) when it is there but differs, AddressTaken,
-/// ApiError, TimedOut, TransportError. The client's own deadline should not be the earlier one.
+/// try or another run made it. That the server does not want it is believed after ten seconds.
+/// Throws Differs, AddressTaken, ApiError, TimedOut, TransportError. The client's own deadline
+/// should not be the earlier one.
 /// notice, if there is one, is told what stands in the way, after a second and every 30 s.
 Task<kube::Json> create_anew(kube::Client client, Deadline deadline, const kube::Resource& resource,
                              kube::Json wanted, Difference difference, Notice notice = {});

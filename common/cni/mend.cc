@@ -43,13 +43,6 @@ Task<Json> restore_pod(const Job& job) {
                                  std::move(difference));
 }
 
-Task<Json> restore_whole_service(const Job& job) {
-  Json made =
-      co_await restore_service(job.client, job.client.deadline(), job.backup, job.options.progress);
-  co_await put_back_rest(job.client, job.backup, made);
-  co_return made;
-}
-
 // Of a backup that stays although its object is there.
 void warn_of(const std::string& kept, const Job& job, MendReport& report) {
   if (kept.empty()) return;
@@ -100,7 +93,9 @@ Task<> restore(Job job, MendReport& report) {
     if (job.resource == &kube::kPods) {
       made = co_await restore_pod(job);
     } else {
-      made = co_await restore_whole_service(job);
+      auto restored = co_await restore_service(job.client, job.client.deadline(), job.backup,
+                                               job.options.progress);
+      made = std::move(restored.service);
     }
     co_await drop_or_warn(job, report);
   }
@@ -186,7 +181,7 @@ Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendRe
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    bool there = dynamic_cast<const Incomplete*>(&error) != nullptr;
+    bool there = dynamic_cast<const Incomplete*>(&error) || dynamic_cast<const Differs*>(&error);
     auto line = there ? std::string(error.what())
                       : fmt::format(
                             "{} was deleted by an interrupted run and could not be put "

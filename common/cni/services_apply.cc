@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "common/cni/backup.h"
-#include "common/cni/backup_file.h"
 #include "common/cni/create_anew.h"
 #include "common/cni/services_endpoints.h"
+#include "common/cni/services_prepare.h"
 #include "common/cni/services_restore.h"
+#include "common/kube/watch.h"
 
 namespace kcni::cni {
 
@@ -24,46 +25,6 @@ constexpr int kMaxEdits = 5;
 // Once a Service is deleted, a deadline that has nearly passed must not keep it from coming back.
 constexpr Milliseconds kLastTry{2'000};
 
-/// A backup, and how many addresses were ready when it was made.
-struct Prepared {
-  Backup backup;
-  std::size_t ready = 0;
-};
-
-// Slices that no controller will write anew and, without a selector, the legacy Endpoints.
-Task<std::vector<Json>> companions_of(kube::Client client, Json service, std::vector<Json> slices) {
-  auto ns = kube::namespace_of(service);
-  auto name = kube::name_of(service);
-  std::vector<Json> companions;
-  for (auto& slice : slices) {
-    if (written_by_hand(slice)) companions.push_back(std::move(slice));
-  }
-  if (kube::at(service, "/spec/selector").empty()) {
-    auto quiet = client.quiet();
-    auto endpoints = co_await quiet.get(kube::kEndpoints, ns, name);
-    if (!endpoints.not_found()) {
-      companions.push_back(kube::body_or_throw(std::move(endpoints)));
-    }
-  }
-  for (auto& companion : companions) companion["metadata"].erase("managedFields");
-  co_return companions;
-}
-
-Task<Prepared> back_up(kube::Client client, RecreateOptions options, Json service) {
-  Prepared prepared;
-  auto& backup = prepared.backup;
-  backup.object = service;
-  auto slices = co_await slices_of(client, service);
-  prepared.ready = ready_addresses(slices);
-  backup.companions = co_await companions_of(client, service, std::move(slices));
-  if (client.dry_run()) co_return prepared;
-  if (!options.backup_dir.empty()) {
-    write_backup_file(options.backup_dir, backup, recreatable_service(service));
-  }
-  backup.secret = co_await save_backup(client, kube::kServices, service, backup.companions);
-  co_return prepared;
-}
-
 Error not_back(const Backup& backup, const Error& reason) {
   auto text = fmt::format(
       "{} was deleted and is not back as it was: {}; it is kept in {}, running again puts it back",
@@ -72,46 +33,129 @@ Error not_back(const Backup& backup, const Error& reason) {
           text};
 }
 
-// Whether or not it is gone by then, creating it is tried: nobody else will.
-Task<> wait_deleted(kube::Client client, Backup backup) {
+// Running again would not help: what differs is either somebody else's, or what something makes of
+// every Service of that name.
+Error differs_now(const Backup& backup, const Differs& error) {
+  return failed(fmt::format(
+      "{} was deleted and is there again, but {} it differs from what it was in {}; that is kept "
+      "in {}: delete it when it is not wanted any more",
+      place_of_service(backup.object),
+      error.made() ? "something changed it as it was created:" : "made by somebody else:",
+      error.where(), backup.secret.display()));
+}
+
+// Another run may have found the Service there, while our delete was on its way, and dropped the
+// backup.
+Task<> keep(kube::Client client, Backup backup) {
   try {
-    co_await wait_gone(client, kube::kServices, kube::namespace_of(backup.object),
-                       kube::name_of(backup.object), kube::uid_of(backup.object));
+    auto there = co_await client.get(kube::kSecrets, backup.secret.ns, backup.secret.name);
+    if (!there.not_found()) co_return;
+    co_await save_backup(client, kube::kServices, backup.object, backup.companions);
   } catch (const Error&) {
+    // What is said is that it is kept; there is no better place to say that it may not be.
   }
+}
+
+Json without_finalizers(Json service) {
+  service["metadata"].erase("finalizers");
+  return service;
+}
+
+// Where a person has changed it while its finalizers held it, or "". Null: not seen any more.
+std::string edited_in(const Json& before, const Json& last) {
+  if (last.is_null()) return "";
+  auto was = without_finalizers(before), is = without_finalizers(last);
+  auto where = service_difference(was, is);
+  return where.empty() ? service_difference(is, was) : where;
+}
+
+// The status and the finalizers, which are being cleaned up, are those from before.
+Json with_edit(Json before, const Json& last) {
+  before["spec"] = kube::at(last, "/spec");
+  for (const char* field : {"labels", "annotations"}) {
+    before["metadata"].erase(field);
+    const Json& now = kube::at(last, std::string("/metadata/") + field);
+    if (!now.is_null()) before["metadata"][field] = now;
+  }
+  return before;
+}
+
+Task<> take_edit(kube::Client client, Backup& backup, Json last, Notice notice) {
+  auto where = edited_in(backup.object, last);
+  if (where.empty()) co_return;
+  backup.object = with_edit(std::move(backup.object), last);
+  if (notice) {
+    notice(
+        fmt::format("{} was changed in {} while its delete was held back: it is made anew with "
+                    "that",
+                    place_of_service(backup.object), where));
+  }
+  try {
+    backup.secret = co_await save_backup(client, kube::kServices, backup.object, backup.companions);
+  } catch (const Error&) {
+    // The one from before the edit is there.
+  }
+}
+
+// The old one serves on. Whether or not it is gone in time, creating it is tried: nobody else will.
+// Returns what was last seen of it, or null.
+Task<Json> wait_deleted(kube::Client client, Backup backup, Notice notice) {
+  if (notice) {
+    notice(fmt::format("waiting: {} is being deleted, and serves on until its finalizers are off",
+                       place_of_service(backup.object)));
+  }
+  kube::Query query;
+  query.resource = &kube::kServices;
+  query.ns = kube::namespace_of(backup.object);
+  query.field_selector = "metadata.name=" + kube::name_of(backup.object);
+  Json last;
+  kube::Until gone = [&](const kube::Snapshot& snapshot) {
+    for (const auto& [key, service] : snapshot) {
+      if (kube::uid_of(service) != kube::uid_of(backup.object)) continue;
+      last = service;
+      return false;
+    }
+    return true;
+  };
+  try {
+    co_await kube::list_then_watch(client, std::move(query), std::move(gone));
+  } catch (const Error&) {
+    // The create that comes next says what is wrong.
+  }
+  co_return last;
 }
 
 // From the delete's answer on. Held back, the old one serves on.
 Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prepared,
                            bool held_back, Notice notice) {
-  const auto& backup = prepared.backup;
+  auto& backup = prepared.backup;
   auto deleted_at = Clock::now();
+  std::optional<Error> trouble;
   try {
     if (held_back) {
-      if (notice) {
-        notice(
-            fmt::format("waiting: {} is being deleted, and serves on until its finalizers are off",
-                        place_of_service(backup.object)));
-      }
-      co_await wait_deleted(client.until(deadline), backup);
+      Json last = co_await wait_deleted(client.until(deadline), backup, notice);
       deleted_at = Clock::now();
+      co_await take_edit(client.until(Deadline::after(kLastTry)), backup, std::move(last), notice);
     }
+    auto restored = co_await restore_service(client, at_least(deadline, kLastTry), backup, notice);
     Recreated result;
-    auto last_try = at_least(deadline, kLastTry);
-    result.service = co_await restore_service(client, last_try, backup, notice);
-    result.absent = std::chrono::ceil<Milliseconds>(Clock::now() - deleted_at);
+    result.service = std::move(restored.service);
+    result.absent = std::chrono::ceil<Milliseconds>(restored.back_at - deleted_at);
     result.ready_before = prepared.ready;
     result.old_uid = kube::uid_of(backup.object);
     auto rest = client.until(at_least(deadline, kTimeToComeBack));
-    co_await put_back_rest(rest, backup, result.service);
     result.backup_kept = co_await drop_or_say(rest, backup.secret);
     co_return result;
+  } catch (const Differs& error) {
+    trouble = differs_now(backup, error);
   } catch (const Incomplete& error) {
-    throw Error(error.status(), fmt::format("{}; it is kept in {}, running again puts it back",
-                                            error.what(), backup.secret.display()));
+    trouble = Error(error.status(), fmt::format("{}; it is kept in {}, running again puts it back",
+                                                error.what(), backup.secret.display()));
   } catch (const Error& error) {
-    throw not_back(backup, error);
+    trouble = not_back(backup, error);
   }
+  co_await keep(client.until(Deadline::after(kTimeToComeBack)), backup);
+  throw *trouble;
 }
 
 Error not_known(const Backup& backup, const std::string& reason) {
@@ -125,11 +169,19 @@ Task<kube::Answer> delete_exactly(kube::Client client, Backup backup) {
   kube::DeleteOptions exactly;
   exactly.uid = kube::uid_of(backup.object);
   exactly.resource_version = kube::text_at(backup.object, "/metadata/resourceVersion");
-  try {
-    co_return co_await client.remove(kube::kServices, kube::namespace_of(backup.object),
-                                     kube::name_of(backup.object), exactly);
-  } catch (const Error& error) {
-    throw not_known(backup, error.what());
+  for (bool again = false;; again = true) {
+    try {
+      auto answer = co_await client.remove(kube::kServices, kube::namespace_of(backup.object),
+                                           kube::name_of(backup.object), exactly);
+      answer.sent_again |= again;
+      co_return answer;
+    } catch (const TimedOut& error) {
+      // That of one request (--request-timeout): with preconditions it may be sent again.
+      bool ended = client.deadline().passed() || client.loop().interrupted();
+      if (ended) throw not_known(backup, error.what());
+    } catch (const Error& error) {
+      throw not_known(backup, error.what());
+    }
   }
 }
 
@@ -159,8 +211,6 @@ Task<Deleting> judge_delete(kube::Client client, Backup backup, kube::Answer ans
   throw not_known(backup, answer.message());
 }
 
-constexpr const char* kGoneBefore = "somebody else deleted it meanwhile";
-
 // A Service that we have not deleted needs no backup. Another run may have deleted it, though, and
 // depend on the one that was there before. Returns what is to be said of one that stays, or "".
 Task<std::string> drop_unused(kube::Client client, BackupRef secret) {
@@ -180,10 +230,18 @@ Task<> leave_alone(kube::Client client, Backup backup, Error reason) {
 
 // The Service after somebody changed it. Throws when it may not be recreated any more.
 Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup) {
-  auto answer = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
-                                    kube::name_of(backup.object));
-  if (answer.not_found()) co_await leave_alone(client.shielded(), backup, failed(kGoneBefore));
-  Json now = kube::body_or_throw(std::move(answer));
+  std::optional<Error> trouble;
+  kube::Answer answer;
+  try {
+    answer = co_await client.get(kube::kServices, kube::namespace_of(backup.object),
+                                 kube::name_of(backup.object));
+    if (!answer.ok() && !answer.not_found()) trouble = kube::ApiError(answer);
+  } catch (const Error& error) {
+    trouble = error;
+  }
+  if (trouble) co_await leave_alone(client, backup, *trouble);
+  if (answer.not_found()) co_await leave_alone(client, backup, failed(kGoneBefore));
+  Json now = std::move(answer.body);
   if (kube::uid_of(now) != kube::uid_of(backup.object)) {
     throw failed(
         fmt::format("{} was deleted and made anew by somebody else meanwhile; as it was "
@@ -191,35 +249,8 @@ Task<Json> read_again(kube::Client client, ServiceConsent consent, Backup backup
                     place_of_service(now), backup.secret.display()));
   }
   auto reason = why_left_alone(now, consent);
-  if (reason) co_await leave_alone(client.shielded(), backup, refused(*reason));
+  if (reason) co_await leave_alone(client, backup, refused(*reason));
   co_return now;
-}
-
-Task<> require_creatable(kube::Client client, Json service) {
-  std::string trouble;
-  try {
-    bool there = co_await check_creatable(client, kube::kServices, recreatable_service(service));
-    if (there) co_await check_status_writable(client, service);
-    if (there) co_return;
-    trouble = kGoneBefore;
-  } catch (const kube::ApiError& error) {
-    trouble = fmt::format("it could not be created anew: {}", error.what());
-  }
-  throw failed(fmt::format("{} left alone: {}", place_of_service(service), trouble));
-}
-
-// All that can be done before anything is touched.
-Task<Prepared> prepare(kube::Client client, RecreateOptions options, Json service) {
-  co_await require_creatable(client, service);
-  std::string trouble;
-  try {
-    co_return co_await back_up(client, std::move(options), service);
-  } catch (const Error& error) {
-    if (error.status() != ExitStatus::kFailed) throw;
-    trouble = error.what();
-  }
-  throw failed(fmt::format("{} left alone, no backup could be made: {}", place_of_service(service),
-                           trouble));
 }
 
 // Prepares it once more after an edit; `before` is this run's own backup from the last time, if
@@ -229,7 +260,7 @@ Task<Prepared> prepare_again(kube::Client client, RecreateOptions options, Json 
   std::optional<Error> trouble;
   std::exception_ptr whole;
   try {
-    Prepared prepared = co_await prepare(client, std::move(options), std::move(service));
+    Prepared prepared = co_await prepare_service(client, options.backup_dir, std::move(service));
     auto& saved = prepared.backup.secret;
     bool own = before && saved.replaced_version == before->resource_version;
     if (own) saved.replaced_version = before->replaced_version;
@@ -270,7 +301,7 @@ Task<Recreated> recreate_service(kube::Client client, RecreateOptions options, J
     if (how == Deleting::kRefused) {
       co_await leave_alone(safe, backup, failed(kube::ApiError(std::move(answer)).what()));
     }
-    service = co_await read_again(bounded, options.consent, backup);
+    service = co_await read_again(safe, options.consent, backup);
   }
   auto rest = shielded.until(at_least(deadline, kTimeToComeBack));
   auto kept = co_await drop_unused(rest, *before);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -57,6 +58,26 @@ std::vector<std::string> foreign_finalizers(const Json& service) {
   return foreign;
 }
 
+Json with_only_node_port(Json service, long kept) {
+  auto& spec = service["spec"];
+  if (kube::number_at(spec, "/healthCheckNodePort") != kept) spec.erase("healthCheckNodePort");
+  for (auto& port : spec["ports"]) {
+    if (kube::number_at(port, "/nodePort") != kept) port.erase("nodePort");
+  }
+  return service;
+}
+
+// An update may give two ports one nodePort, a create only where their `port` is one, too
+// (kubernetes/pkg/registry/core/service/storage/alloc.go, initNodePorts). 0: there is none.
+long shared_node_port(const Json& service) {
+  std::map<long, long> port_of;
+  for (const auto& port : kube::at(service, "/spec/ports")) {
+    long held = kube::number_at(port, "/nodePort"), number = kube::number_at(port, "/port");
+    if (held != 0 && port_of.emplace(held, number).first->second != number) return held;
+  }
+  return 0;
+}
+
 // What no flag overrides.
 std::optional<std::string> why_never(const Json& service) {
   if (kube::key_of(service) == "default/kubernetes") {
@@ -68,6 +89,12 @@ std::optional<std::string> why_never(const Json& service) {
   }
   if (kube::text_at(service, "/spec/clusterIP") == "None") {
     return "it is headless: a name in DNS, nothing to gain";
+  }
+  if (long held = shared_node_port(service)) {
+    return fmt::format(
+        "two of its ports with different numbers share nodePort {}, which the server takes in an "
+        "edit, but not in a Service that is created",
+        held);
   }
   return std::nullopt;
 }
@@ -92,6 +119,24 @@ Json recreatable_service(const Json& service) {
   fresh["metadata"] = std::move(metadata);
   fresh["spec"] = kube::at(service, "/spec");
   return fresh;
+}
+
+std::set<long> node_ports_of(const Json& service) {
+  std::set<long> held{kube::number_at(service, "/spec/healthCheckNodePort")};
+  for (const auto& port : kube::at(service, "/spec/ports")) {
+    held.insert(kube::number_at(port, "/nodePort"));
+  }
+  held.erase(0);
+  return held;
+}
+
+std::vector<Json> trials_of_service(const Json& service) {
+  Json whole = recreatable_service(service);
+  auto held = node_ports_of(whole);
+  if (held.empty()) return {whole};
+  std::vector<Json> trials{with_only_node_port(whole, 0)};
+  for (long port : held) trials.push_back(with_only_node_port(whole, port));
+  return trials;
 }
 
 Json recreatable_status(const Json& service) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "common/kube/json.h"
 
@@ -18,9 +20,19 @@ bool has_owner(const kube::Json& object, const std::string& uid);
 /// very clusterIPs and nodePorts included, and its finalizers; less what the server writes itself.
 kube::Json recreatable_service(const kube::Json& service);
 
+/// The same in the forms in which a dry run of its create says the most while the Service is still
+/// there: the server looks at no more than the first port that is taken (and it is, by the Service
+/// itself), so once without any, then with each node port alone
+/// (kubernetes/pkg/registry/core/service/storage: ports are allocated before validation and
+/// admission). One without node ports stays as it is.
+std::vector<kube::Json> trials_of_service(const kube::Json& service);
+
 /// The first field in which the new one is not as the old one was, or "". Labels and annotations
 /// that were added meanwhile do not count.
 std::string service_difference(const kube::Json& old_service, const kube::Json& new_service);
+
+/// Its nodePorts and its healthCheckNodePort.
+std::set<long> node_ports_of(const kube::Json& service);
 
 /// The status to write for the new one, as the platform had it: a balancer's address, conditions.
 /// Null when there is nothing in it. Some platforms (MetalLB) keep an address that stands there.

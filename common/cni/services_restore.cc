@@ -31,24 +31,15 @@ constexpr const char* kLeaked =
     "it back by itself, a clusterIP after a minute, a port after some ten: run this again then, or "
     "with --timeout 15m)";
 
-std::vector<long> node_ports(const Json& service) {
-  std::vector<long> held{kube::number_at(service, "/spec/healthCheckNodePort")};
-  for (const auto& port : kube::at(service, "/spec/ports")) {
-    held.push_back(kube::number_at(port, "/nodePort"));
-  }
-  std::erase(held, 0);
-  return held;
-}
-
 std::string shared_address(const Json& service, const Json& wanted) {
   for (const auto& ip : kube::at(wanted, "/spec/clusterIPs")) {
     for (const auto& held : kube::at(service, "/spec/clusterIPs")) {
       if (ip == held && ip != "None") return fmt::format("clusterIP {}", ip.get<std::string>());
     }
   }
-  auto needed = node_ports(wanted);
-  for (long held : node_ports(service)) {
-    if (std::find(needed.begin(), needed.end(), held) == needed.end()) continue;
+  auto needed = node_ports_of(wanted);
+  for (long held : node_ports_of(service)) {
+    if (!needed.contains(held)) continue;
     bool check = held == kube::number_at(service, "/spec/healthCheckNodePort");
     return fmt::format("{} {}", check ? "healthCheckNodePort" : "nodePort", held);
   }
@@ -116,18 +107,26 @@ Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, st
   co_return false;
 }
 
-// True when it vanished within the quiet time.
+// True when it vanished within the quiet time, which begins when it was seen. Throws TimedOut when
+// nobody could look.
 Task<bool> vanishes(kube::Client client, Json companion) {
   kube::Query query;
   query.resource = kube::resource_of(companion);
   query.ns = kube::namespace_of(companion);
   query.field_selector = "metadata.name=" + kube::name_of(companion);
   query.metadata_only = true;
-  kube::Until gone = [](const kube::Snapshot& snapshot) { return snapshot.empty(); };
+  auto first = co_await client.list(query);
+  if (first.items.empty()) co_return true;
+  bool looked = false;
+  kube::Until gone = [&looked](const kube::Snapshot& snapshot) {
+    looked = true;
+    return snapshot.empty();
+  };
   auto bounded = client.until(Deadline::after(kQuiet));
   try {
     co_await kube::list_then_watch(bounded, std::move(query), std::move(gone));
   } catch (const TimedOut&) {
+    if (!looked) throw;
     co_return false;
   }
   co_return true;
@@ -216,11 +215,33 @@ Incomplete::Incomplete(const Json& service, const Error& reason)
                                          place_of_service(service), reason.what())),
       namespace_ends_(cni::namespace_ends(reason)) {}
 
-Task<> check_status_writable(kube::Client client, Json service) {
+namespace {
+
+Task<> check_status_writable(kube::Client trying, Json service) {
   Json status = recreatable_status(service);
   if (status.is_null()) co_return;
-  auto answer = co_await write_status(client.trying(), std::move(service), std::move(status));
+  auto answer = co_await write_status(trying, std::move(service), std::move(status));
   if (!answer.not_found() && !answer.conflict()) kube::body_or_throw(std::move(answer));
+}
+
+// What put_back() may have to do: create it, or note the new owner on one that has others.
+Task<> check_companion_writable(kube::Client trying, Json companion, std::string old_uid) {
+  const auto* resource = kube::resource_of(companion);
+  if (!resource || !may_vanish(companion, old_uid)) co_return;
+  auto answer = co_await trying.create(*resource, kube::namespace_of(companion),
+                                       recreatable_companion(companion, "", ""));
+  if (!answer.conflict()) kube::body_or_throw(std::move(answer));
+  if (has_owner(companion, old_uid)) co_await adopt(trying, *resource, companion);
+}
+
+}  // namespace
+
+Task<> check_rest_writable(kube::Client client, Backup backup) {
+  auto trying = client.trying().quiet();
+  co_await check_status_writable(trying, backup.object);
+  for (const auto& companion : backup.companions) {
+    co_await check_companion_writable(trying, companion, kube::uid_of(backup.object));
+  }
 }
 
 namespace {
@@ -254,9 +275,8 @@ Task<FromFile> restore_from_file(kube::Client client, Deadline deadline, Backup 
   result.restored = true;
   if (client.dry_run()) co_await try_to_restore(client, recreatable_service(backup.object));
   if (only_tries(client)) co_return result;
-  auto made = co_await restore_service(shielded, deadline, backup, std::move(notice));
-  auto rest = shielded.until(at_least(deadline, kTimeToComeBack));
-  result.missing = co_await put_back_rest(rest, std::move(backup), std::move(made));
+  auto made = co_await restore_service(shielded, deadline, std::move(backup), std::move(notice));
+  result.missing = std::move(made.missing);
   co_return result;
 }
 
@@ -274,32 +294,6 @@ std::string holder_of(const std::vector<Json>& services, const Json& wanted) {
     return fmt::format("{} ({})", place_of_service(service), address);
   }
   return "";
-}
-
-Task<Json> restore_service(kube::Client client, Deadline deadline, Backup backup, Notice notice) {
-  Json wanted = recreatable_service(backup.object);
-  Difference difference = [old = backup.object](const Json& found) {
-    return service_difference(old, found);
-  };
-  Notice told;
-  if (notice) {
-    told = [&](const std::string& line) {
-      auto kept = backup.secret.name.empty() ? "" : "; it is kept in " + backup.secret.display();
-      notice(fmt::format("waiting: {}{}", line, kept));
-    };
-  }
-  std::string taken;
-  try {
-    co_return co_await create_anew(client, deadline, kube::kServices, wanted, difference, told);
-  } catch (const AddressTaken& error) {
-    taken = error.what();
-  }
-  auto aside = client.instead_until(Deadline::after(kLookAround));
-  co_await still_there(aside, wanted);
-  auto holder = co_await find_holder(aside, std::move(wanted));
-  if (holder && holder->empty()) taken += kLeaked;
-  if (holder && !holder->empty()) taken = "its place was taken meanwhile by " + *holder;
-  throw AddressTaken(taken);
 }
 
 namespace {
@@ -352,6 +346,56 @@ Task<std::vector<std::string>> missing_rest(kube::Client client, Backup backup) 
     }
   }
   co_return names;
+}
+
+namespace {
+
+// The Service alone.
+Task<Json> create_service_anew(kube::Client client, Deadline deadline, Backup backup,
+                               Notice notice) {
+  Json wanted = recreatable_service(backup.object);
+  Difference difference = [old = backup.object](const Json& found) {
+    return service_difference(old, found);
+  };
+  Notice told;
+  if (notice) {
+    told = [&](const std::string& line) {
+      auto kept = backup.secret.name.empty() ? "" : "; it is kept in " + backup.secret.display();
+      notice(fmt::format("waiting: {}{}", line, kept));
+    };
+  }
+  std::string taken;
+  try {
+    co_return co_await create_anew(client, deadline, kube::kServices, wanted, difference, told);
+  } catch (const AddressTaken& error) {
+    taken = error.what();
+  }
+  auto aside = client.instead_until(Deadline::after(kLookAround));
+  co_await still_there(aside, wanted);
+  auto holder = co_await find_holder(aside, std::move(wanted));
+  if (holder && holder->empty()) taken += kLeaked;
+  if (holder && !holder->empty()) taken = "its place was taken meanwhile by " + *holder;
+  throw AddressTaken(taken);
+}
+
+}  // namespace
+
+Task<Restored> restore_service(kube::Client client, Deadline deadline, Backup backup,
+                               Notice notice) {
+  Restored restored;
+  std::optional<Differs> changed;
+  try {
+    restored.service = co_await create_service_anew(client, deadline, backup, std::move(notice));
+  } catch (const Differs& error) {
+    if (!error.made()) throw;
+    changed = error;
+    restored.service = error.found();
+  }
+  restored.back_at = Clock::now();
+  auto rest = client.instead_until(at_least(deadline, kTimeToComeBack));
+  restored.missing = co_await put_back_rest(rest, std::move(backup), restored.service);
+  if (changed) throw *changed;
+  co_return restored;
 }
 
 }  // namespace kcni::cni

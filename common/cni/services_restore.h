@@ -28,11 +28,19 @@ class Incomplete : public Error {
 /// Whether the server said that the namespace is being deleted.
 bool namespace_ends(const Error& error);
 
-/// Creates the Service of a backup anew and verifies it field by field. Throws what create_anew()
+struct Restored {
+  kube::Json service;                ///< the new one
+  Clock::time_point back_at;         ///< when it was there
+  std::vector<std::string> missing;  ///< what put_back_rest() has returned
+};
+
+/// Creates the Service of a backup anew, verifies it field by field, and puts back what belongs to
+/// it; that has a quarter of a minute whatever the deadline is. Throws what create_anew() throws
+/// (Differs, where we have made it, with all that belongs to it in place) and what put_back_rest()
 /// throws; AddressTaken names the Service that holds the address or port. notice, if there is one,
 /// is told what keeps it from coming back.
-Task<kube::Json> restore_service(kube::Client client, Deadline deadline, Backup backup,
-                                 Notice notice);
+Task<Restored> restore_service(kube::Client client, Deadline deadline, Backup backup,
+                               Notice notice);
 
 /// What belongs to the Service: the status, unless the new one has one already, and those of the
 /// backup's Endpoints and EndpointSlices that went with the old Service. Stays until the control
@@ -44,8 +52,9 @@ Task<std::vector<std::string>> put_back_rest(kube::Client client, Backup backup,
 /// The same names, but nothing is put back. Throws ApiError.
 Task<std::vector<std::string>> missing_rest(kube::Client client, Backup backup);
 
-/// Lets the server check whether put_back_rest() may write the status. Throws ApiError.
-Task<> check_status_writable(kube::Client client, kube::Json service);
+/// Lets the server check whether put_back_rest() may write the status, and those companions that
+/// may go with the old Service. Throws ApiError.
+Task<> check_rest_writable(kube::Client client, Backup backup);
 
 /// What became of one backup in a file.
 struct FromFile {

@@ -108,6 +108,35 @@ kept_for_the_edit() {
   [ "$(field '.spec.ports[0].port')" = 81 ]
 }
 
+@test "an edit while its finalizers hold the delete back: it is in the new one" {
+  held web
+  old=$(uid service web)
+  behind web --allow-load-balancer
+  being_deleted web
+  kubectl -n "$ns" annotate service web edited=yes >/dev/null
+  kubectl -n "$ns" patch service web --type=merge -p '{"spec": {"sessionAffinity": "ClientIP"}}' >/dev/null
+  release web
+  ended 0
+  contains "$output" "service/web in namespace $ns was changed in "
+  contains "$output" 'while its delete was held back: it is made anew with that'
+  [ "$(uid service web)" != "$old" ]
+  [ "$(field '[.metadata.annotations.edited, .spec.sessionAffinity, .metadata.finalizers]')" = \
+    '["yes","ClientIP",["service.kubernetes.io/load-balancer-cleanup"]]' ]
+  [ -n "$(field '.status.loadBalancer.ingress[0].ip // empty')" ]
+  [ -z "$(backups)" ]
+}
+
+@test "somebody labels the backup meanwhile: it is taken away all the same" {
+  held web
+  settled before
+  behind web --allow-load-balancer
+  being_deleted web
+  kubectl -n "$ns" label "$(backups)" seen=yes >/dev/null
+  release web
+  ended 0
+  as_before
+}
+
 @test "an edit of its slice by hand" {
   service db 'ports: [{port: 5432}]'
   slice db-1 db 192.0.2.11 "$(owned_by Service db)"

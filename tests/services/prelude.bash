@@ -124,9 +124,9 @@ controllers() {
 
 # --- svc-recreate beside the test ------------------------------------------------------------------
 
-# behind ARG...: starts it; $behind is the command itself, for `in` only execs.
+# behind ARG...: starts it; $behind is the command itself, for `in` only execs. It hears SIGHUP, even under nohup.
 behind() {
-  "$CLUSTER/in" --dir "$KCNI_WORLD" kubectl-cni-svc-recreate -n "$ns" "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  env --default-signal=HUP "$CLUSTER/in" --dir "$KCNI_WORLD" kubectl-cni-svc-recreate -n "$ns" "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
   behind=$!
 }
 

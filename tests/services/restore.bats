@@ -92,6 +92,6 @@ load prelude
   service web 'ports: [{port: 80}]'
   settled before
   recreate 1 web --backup-dir /proc/none
-  one_error_line "service/web in namespace $ns left alone, no backup could be made" /proc/none
+  one_error_line "service/web in namespace $ns left alone: no backup could be made: " /proc/none
   untouched
 }

@@ -78,7 +78,7 @@ weakly() { recreate "$1" --as "system:serviceaccount:$ns:weak" "${@:2}"; } # EXI
   may '*' services,endpointslices.discovery.k8s.io,endpoints
   settled before
   weakly 1 web
-  contains "$errors" "service/web in namespace $ns left alone, no backup could be made: "
+  contains "$errors" "service/web in namespace $ns left alone: no backup could be made: "
   untouched
 }
 
@@ -106,6 +106,34 @@ weakly() { recreate "$1" --as "system:serviceaccount:$ns:weak" "${@:2}"; } # EXI
   may get,list,watch endpoints
   weakly 1 --restore --backup-dir "$BATS_TEST_TMPDIR/kept"
   one_error_line "service/web in namespace $ns is there, but not all of what belongs to it: " 'cannot create resource "endpoints"'
+}
+
+@test "no right to make Endpoints: a Service with such by hand is left alone, one without is not" {
+  service db 'ports: [{port: 5432}]'
+  service web 'ports: [{port: 80}]'
+  endpoints db 192.0.2.7
+  slice mine web 192.0.2.8
+  may get,list,watch,create,delete services,secrets
+  may get,list,watch endpoints,endpointslices.discovery.k8s.io
+  settled before
+  weakly 1 db
+  one_error_line "service/db in namespace $ns left alone: what belongs to it could not be written again: " \
+    'cannot create resource "endpoints"'
+  untouched
+  weakly 0 web
+  contains "$output" "service/web recreated ($(address web))"
+  as_before
+}
+
+@test "no right to give a slice its new owner: left alone" {
+  service db 'ports: [{port: 5432}]'
+  slice db-1 db 192.0.2.11 "$(owned_by Service db)"
+  may get,list,watch,create,delete services,secrets,endpointslices.discovery.k8s.io
+  may get,list,watch endpoints
+  settled before
+  weakly 1 db
+  one_error_line "service/db in namespace $ns left alone: " 'cannot patch resource "endpointslices"'
+  untouched
 }
 
 @test "no right to list Pods: --endpoints-only touches nothing" {

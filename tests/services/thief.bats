@@ -58,6 +58,17 @@ robbed_of_ip() {
   back
 }
 
+@test "the clusterIP, and somebody takes the backup away: it is made again" {
+  local ip
+  held web
+  ip=$(address web)
+  gap --timeout 3s
+  kubectl -n "$ns" delete "$(backups)" >/dev/null
+  service thief "clusterIP: $ip, ports: [{port: 80}]"
+  robbed "clusterIP $ip"
+  back
+}
+
 @test "a nodePort" {
   local port
   held web

@@ -63,6 +63,30 @@ made_anew() {
   [ -n "$(uid service web)" ]
 }
 
+@test "the terminal is closed between delete and create: the Service comes back, as after Ctrl-C" {
+  held web
+  service other 'ports: [{port: 80}]'
+  settled before
+  behind web other --allow-load-balancer --concurrency 1
+  being_deleted web
+  kill -HUP "$behind"
+  sleep 1
+  kill -HUP "$behind"
+  sleep 0.5
+  release web
+  ended 130
+  contains "$output" 'interrupted: 1 of 2 Services recreated'
+  as_before
+}
+
+@test "an answer to the delete that does not come within --request-timeout: asked again, and it comes back" {
+  service web 'ports: [{port: 80}]'
+  settled before
+  output=$(faults --slow-first-delete 30s -- kubectl-cni-svc-recreate -n "$ns" web --request-timeout 2s 2>&1)
+  contains "$output" "service/web recreated ($(address web))"
+  as_before
+}
+
 @test "endpoints that do not come until --timeout are told; the Service is back as it was" {
   setup_pods
   controllers STOP

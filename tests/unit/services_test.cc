@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "common/cni/compare.h"
 #include "common/cni/create_anew.h"
 #include "common/cni/services_broken.h"
@@ -108,6 +110,27 @@ TEST_CASE("Services that nothing makes recreatable") {
   CHECK(says(left_alone(with("/spec/type", "ExternalName"), all), "ExternalName"));
   CHECK(says(left_alone(with("/metadata/deletionTimestamp", "2026-01-01T00:00:00Z"), all),
              "being deleted"));
+  auto shared = web();
+  shared["spec"]["ports"].push_back({{"name", "other"}, {"port", 81}, {"nodePort", 30080}});
+  CHECK(says(left_alone(shared, all), "share nodePort 30080"));
+  shared["spec"]["ports"][1]["port"] = 80;
+  shared["spec"]["ports"][1]["protocol"] = "UDP";
+  CHECK(left_alone(shared).empty());
+}
+
+TEST_CASE("trials_of_service ask for no node port, and then for each alone") {
+  auto plain = web();
+  plain["spec"]["ports"][0].erase("nodePort");
+  CHECK(cni::trials_of_service(plain) == std::vector{cni::recreatable_service(plain)});
+  auto service = web();
+  service["spec"]["ports"].push_back({{"name", "tls"}, {"port", 443}, {"nodePort", 30443}});
+  service["spec"]["healthCheckNodePort"] = 30999;
+  auto trials = cni::trials_of_service(service);
+  REQUIRE(trials.size() == 4);
+  CHECK(cni::node_ports_of(trials[0]).empty());
+  CHECK(cni::node_ports_of(trials[1]) == std::set<long>{30080});
+  CHECK(cni::node_ports_of(trials[2]) == std::set<long>{30443});
+  CHECK(cni::node_ports_of(trials[3]) == std::set<long>{30999});
 }
 
 TEST_CASE("Services that a flag or their name makes recreatable") {
@@ -161,6 +184,22 @@ TEST_CASE("judge_create tells what may be tried again") {
   CHECK(judge(403, R"({"message": "exceeded quota: q"})") == CreateOutcome::kLater);
   CHECK(judge(403, R"({"message": "may not"})") == CreateOutcome::kNo);
   CHECK(judge(500, "{}") == CreateOutcome::kLater);
+}
+
+TEST_CASE("fits_after_delete: not where more than the limit is used already") {
+  auto fits = [](const char* used, const char* limited) {
+    return cni::fits_after_delete(
+        fmt::format("services \"web\" is forbidden: exceeded quota: q, requested: services=1, "
+                    "used: {}, limited: {}",
+                    used, limited));
+  };
+  CHECK(fits("services=5", "services=5"));
+  CHECK_FALSE(fits("services=5", "services=4"));
+  CHECK_FALSE(
+      fits("count/services=1,services.nodeports=3", "count/services=1,services.nodeports=2"));
+  CHECK(fits("limits.memory=1200Mi", "limits.memory=1Gi"));  // not compared
+  CHECK_FALSE(fits("limits.memory=1200Mi", "limits.memory=1100Mi"));
+  CHECK(cni::fits_after_delete("exceeded quota"));
 }
 
 TEST_CASE("holder_of names who has the address or the port") {
