@@ -51,7 +51,6 @@ void Waiter::leave() {
 
 Loop::Loop() : multi_(curl_multi_init()) {
   if (!multi_) throw failed("curl_multi_init failed");
-  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
   signal_descriptor();
 }
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/text.h"
 
@@ -36,6 +37,7 @@ TransportError::Kind kind_of(CURLcode code) {
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
+    case CURLE_ABORTED_BY_CALLBACK:  // once_only()
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
       return TransportError::Kind::kDropped;
@@ -84,9 +86,11 @@ void Transfer::configure(const Endpoint& endpoint) {
   curl_easy_setopt(easy_, CURLOPT_PRIVATE, static_cast<TransferObserver*>(this));
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-  // Wait for the first connection to say whether it multiplexes rather than open sixteen.
-  curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);
+  // Not HTTP/2: where several large answers share a connection, curl 7.88 (Debian 12) now and then
+  // forgets one that it has read already, for a second or for good (tests/bench/run).
+  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  // What is sent is small: the least, not 64 KiB for each of many at a time.
+  curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, 16'384L);
   curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, request_.fresh_connection ? 1L : 0L);
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPIDLE, 15L);
@@ -98,6 +102,8 @@ void Transfer::configure(const Endpoint& endpoint) {
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &Transfer::on_header);
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &Transfer::once_only);
+  curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
   if (endpoint.compression) curl_easy_setopt(easy_, CURLOPT_ACCEPT_ENCODING, "gzip");
   if (!endpoint.proxy_url.empty()) {
     curl_easy_setopt(easy_, CURLOPT_PROXY, endpoint.proxy_url.c_str());
@@ -172,6 +178,14 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
   return size * count;
 }
 
+// Where a connection that was used before breaks without an answer, curl sends the request again by
+// itself, whatever it is: a DELETE that had been done would then be answered with 404, as if
+// somebody else had done it. Whether to send it again is for those to say who know what it is.
+int Transfer::once_only(void* self, char*, char*, int, int) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  return std::exchange(transfer.sent_, true) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 void Transfer::accept_data(const char* data, std::size_t size) {
   if (response_.status == 0) {
     long status = 0;
@@ -242,6 +256,7 @@ std::optional<std::string> Transfer::take_line() {
 
 void Transfer::throw_error() const {
   std::string reason = error_text_[0] ? error_text_.data() : curl_easy_strerror(result_);
+  if (result_ == CURLE_ABORTED_BY_CALLBACK) reason = "the connection broke before an answer came";
   auto kind = kind_of(result_);
   // curl tells a connect timeout and a request timeout by the same code; only the former is ours.
   if (result_ == CURLE_OPERATION_TIMEDOUT) kind = TransportError::Kind::kUnreachable;

@@ -50,6 +50,7 @@ class Transfer : private TransferObserver {
   [[noreturn]] void throw_error() const;
 
   static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self);
+  static int once_only(void* self, char*, char*, int, int);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
 
   Loop& loop_;
@@ -65,6 +66,7 @@ class Transfer : private TransferObserver {
   std::string partial_line_;
   std::deque<std::string> lines_;
   Waiter waiter_;
+  bool sent_ = false;
   bool done_ = false;
   CURLcode result_ = CURLE_OK;
 };
