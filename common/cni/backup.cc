@@ -47,12 +47,13 @@ Json decoded(const Json& secret, const BackupRef& ref, const char* key) {
 }
 
 BackupRef ref_of(const Json& secret) {
-  return {kube::namespace_of(secret),
-          kube::name_of(secret),
-          kube::uid_of(secret),
-          kube::text_at(secret, "/metadata/resourceVersion"),
-          kube::annotation_of(secret, kBackupWriterAnnotation),
-          ""};
+  BackupRef ref;
+  ref.ns = kube::namespace_of(secret);
+  ref.name = kube::name_of(secret);
+  ref.uid = kube::uid_of(secret);
+  ref.resource_version = kube::text_at(secret, "/metadata/resourceVersion");
+  ref.writer = kube::annotation_of(secret, kBackupWriterAnnotation);
+  return ref;
 }
 
 // Replaces the backup of an earlier try; the resourceVersion keeps two runs from mixing theirs up.
@@ -66,8 +67,9 @@ Task<kube::Answer> replace(kube::Client client, Json existing, Json secret) {
 
 Error other_backup(const BackupRef& ref, const std::string& object) {
   return refused(fmt::format(
-      "{} keeps an earlier {} that an interrupted run deleted: run again to have it put back, or "
-      "delete the backup if it is not wanted any more (kubectl delete secret -n {} {})",
+      "{} keeps an earlier {} that an interrupted run deleted: running again puts it back, unless "
+      "another one is in its place; delete the backup if it is not wanted any more (kubectl delete "
+      "secret -n {} {})",
       ref.display(), object, ref.ns, ref.name));
 }
 
@@ -129,7 +131,7 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
   secret["metadata"]["annotations"][kBackupWriterAnnotation] = random_word();
   auto name = kube::name_of(secret);
   kube::Answer answer;
-  std::string replaced_version;
+  std::string replaced_version, replaced_writer;
   for (int i = 0; i < kMaxTries;
        ++i) {  // the object may be deleted already, so not at the first 409
     replaced_version.clear();
@@ -142,11 +144,13 @@ Task<BackupRef> save_backup(kube::Client client, const kube::Resource& resource,
       throw other_backup(ref_of(found), display_of(resource, object));
     }
     replaced_version = kube::text_at(found, "/metadata/resourceVersion");
+    replaced_writer = kube::annotation_of(found, kBackupWriterAnnotation);
     answer = co_await replace(client, std::move(found), secret);
     if (!answer.conflict() && !answer.not_found()) break;
   }
   auto ref = ref_of(kube::body_or_throw(std::move(answer)));
   ref.replaced_version = replaced_version;
+  ref.replaced_writer = replaced_writer;
   co_return ref;
 }
 

@@ -21,7 +21,8 @@ struct BackupRef {
   std::string ns, name, uid, resource_version;
   std::string writer;  ///< a random word of the run that wrote it
   std::string
-      replaced_version;  ///< resourceVersion of the one that it replaced, of the same object
+      replaced_version;         ///< resourceVersion of the one that it replaced, of the same object
+  std::string replaced_writer;  ///< and who had written that
 
   /// Another run may depend on what it replaced.
   bool replaced() const { return !replaced_version.empty(); }

@@ -67,6 +67,12 @@ bool surely_more(const std::string& one, const std::string& other) {
   return std::string(end) == std::string(other_end) && first > second;
 }
 
+bool about_node_ports(const Answer& answer) {
+  auto message = lower(kube::text_at(answer.body, "/message"));
+  return message.find("nodeport") != std::string::npos ||
+         message.find("node port") != std::string::npos;
+}
+
 struct Attempt {
   CreateOutcome outcome = CreateOutcome::kLater;
   Answer answer;
@@ -88,9 +94,13 @@ Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource,
     attempt.outcome = judge_create(attempt.answer);
     attempt.trouble = attempt.answer.message();
     if (attempt.outcome == CreateOutcome::kMade) attempt.found = attempt.answer.body;
-    if (attempt.outcome != CreateOutcome::kExists) co_return attempt;
+    // A Service's own address is taken, too, and that is looked at before its name.
+    bool taken = attempt.outcome == CreateOutcome::kTaken;
+    if (attempt.outcome != CreateOutcome::kExists && !taken) co_return attempt;
     auto there = co_await client.get(resource, ns, name);
     if (there.ok()) attempt.found = std::move(there.body);
+    bool there_already = there.ok() && !kube::terminating(attempt.found);
+    if (taken && there_already) attempt.outcome = CreateOutcome::kExists;
   } catch (const http::TransportError& error) {
     // Whether it arrived shows when it is sent again.
     if (error.kind() == http::TransportError::Kind::kUntrusted) throw;
@@ -109,11 +119,13 @@ Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource,
   throw TimedOut(last.trouble);
 }
 
-Json as_it_should_be(Attempt attempt, const std::string& display, const Difference& difference) {
+// maybe_made: an answer to an earlier try is missing.
+Json as_it_should_be(Attempt attempt, const std::string& display, const Difference& difference,
+                     bool maybe_made) {
   auto where = difference(attempt.found);
   if (where.empty()) return std::move(attempt.found);
   auto text = fmt::format("{} exists again, but differs in {}", display, where);
-  bool made = attempt.outcome == CreateOutcome::kMade;
+  bool made = attempt.outcome == CreateOutcome::kMade || maybe_made;
   throw Differs(text, std::move(attempt.found), std::move(where), made);
 }
 
@@ -153,7 +165,10 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
   auto trying = client.trying().quiet();
   auto answer = co_await trying.create(resource, ns, std::move(wanted));
   auto outcome = judge_create(answer);
-  bool cannot_tell = answer.status == 400 && says(answer.body, "/message", "dry run");
+  // A dry run makes node ports up where it is asked for none, outside of all ranges; a policy that
+  // minds them would not mind the real ones.
+  bool cannot_tell = (answer.status == 400 && says(answer.body, "/message", "dry run")) ||
+                     (outcome == CreateOutcome::kNo && about_node_ports(answer));
   bool quota = answer.status == 403 && outcome == CreateOutcome::kLater &&
                fits_after_delete(kube::text_at(answer.body, "/message"));
   bool held = outcome == CreateOutcome::kExists || outcome == CreateOutcome::kTaken;
@@ -167,14 +182,15 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
   auto bounded = client.until(deadline);
   auto display = resource.display(kube::name_of(wanted));
   Attempt last;
-  bool interrupted = false;
+  bool interrupted = false, maybe_made = false;
   auto means_it = Clock::now() + kTimeToMeanIt;
   auto next_notice = Clock::now() + kFirstNotice;
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     Attempt attempt = co_await try_to_create(bounded, resource, wanted);
     if (attempt.usable()) {
-      co_return as_it_should_be(std::move(attempt), display, difference);
+      co_return as_it_should_be(std::move(attempt), display, difference, maybe_made);
     }
+    maybe_made |= attempt.answer.status == 0 || attempt.answer.status >= 500;
     bool for_good = attempt.outcome == CreateOutcome::kNo &&
                     (attempt.answer.namespace_terminating() || Clock::now() >= means_it);
     if (for_good) throw kube::ApiError(std::move(attempt.answer));

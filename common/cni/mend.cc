@@ -174,6 +174,7 @@ Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendRe
   std::string what =
       fmt::format("{} in namespace {}", kube::kSecrets.display(kube::name_of(secret)),
                   kube::namespace_of(secret));
+  std::string kept = what;
   try {
     Job job = make_job(std::move(client), options, secret);
     what = fmt::format("{} in namespace {}", job.display(), job.ns());
@@ -181,8 +182,8 @@ Task<> mend_secret(kube::Client client, MendOptions options, Json secret, MendRe
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& error) {
-    bool there = dynamic_cast<const Incomplete*>(&error) || dynamic_cast<const Differs*>(&error);
-    auto line = there ? std::string(error.what())
+    bool there = dynamic_cast<const ServiceIsThere*>(&error) != nullptr;
+    auto line = there ? fmt::format("{}; it is kept in {}", error.what(), kept)
                       : fmt::format(
                             "{} was deleted by an interrupted run and could not be put "
                             "back: {}",

@@ -33,17 +33,6 @@ Error not_back(const Backup& backup, const Error& reason) {
           text};
 }
 
-// Running again would not help: what differs is either somebody else's, or what something makes of
-// every Service of that name.
-Error differs_now(const Backup& backup, const Differs& error) {
-  return failed(fmt::format(
-      "{} was deleted and is there again, but {} it differs from what it was in {}; that is kept "
-      "in {}: delete it when it is not wanted any more",
-      place_of_service(backup.object),
-      error.made() ? "something changed it as it was created:" : "made by somebody else:",
-      error.where(), backup.secret.display()));
-}
-
 // Another run may have found the Service there, while our delete was on its way, and dropped the
 // backup.
 Task<> keep(kube::Client client, Backup backup) {
@@ -72,11 +61,14 @@ std::string edited_in(const Json& before, const Json& last) {
 // The status and the finalizers, which are being cleaned up, are those from before.
 Json with_edit(Json before, const Json& last) {
   before["spec"] = kube::at(last, "/spec");
-  for (const char* field : {"labels", "annotations"}) {
+  for (const char* field : {"labels", "annotations", "ownerReferences"}) {
     before["metadata"].erase(field);
     const Json& now = kube::at(last, std::string("/metadata/") + field);
     if (!now.is_null()) before["metadata"][field] = now;
   }
+  // The server takes a balancer's address in the status of no other type.
+  bool balancer = kube::text_at(before, "/spec/type") == "LoadBalancer";
+  if (!balancer && before.contains("status")) before["status"].erase("loadBalancer");
   return before;
 }
 
@@ -146,8 +138,10 @@ Task<Recreated> bring_back(kube::Client client, Deadline deadline, Prepared prep
     auto rest = client.until(at_least(deadline, kTimeToComeBack));
     result.backup_kept = co_await drop_or_say(rest, backup.secret);
     co_return result;
-  } catch (const Differs& error) {
-    trouble = differs_now(backup, error);
+  } catch (const ServiceDiffers& error) {  // which running again would not help
+    trouble = failed(
+        fmt::format("{}; as it was it is kept in {}: delete that when it is not wanted any more",
+                    error.what(), backup.secret.display()));
   } catch (const Incomplete& error) {
     trouble = Error(error.status(), fmt::format("{}; it is kept in {}, running again puts it back",
                                                 error.what(), backup.secret.display()));
@@ -262,7 +256,7 @@ Task<Prepared> prepare_again(kube::Client client, RecreateOptions options, Json 
   try {
     Prepared prepared = co_await prepare_service(client, options.backup_dir, std::move(service));
     auto& saved = prepared.backup.secret;
-    bool own = before && saved.replaced_version == before->resource_version;
+    bool own = before && saved.replaced() && saved.replaced_writer == before->writer;
     if (own) saved.replaced_version = before->replaced_version;
     co_return prepared;
   } catch (const Error& error) {

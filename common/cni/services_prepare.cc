@@ -70,6 +70,8 @@ Task<Prepared> prepare_service(kube::Client client, std::string backup_dir, Json
     co_await look_around(client, prepared);
     trouble = "what belongs to it could not be written again: ";
     co_await check_rest_writable(client, backup);
+    // They may have been edited meanwhile, and no precondition of the delete is about them.
+    if (!backup.companions.empty()) co_await look_around(client, prepared);
     trouble = "no backup could be made: ";
     if (!client.dry_run() && !backup_dir.empty()) {
       write_backup_file(backup_dir, backup, recreatable_service(service));

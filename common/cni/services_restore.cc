@@ -7,7 +7,6 @@
 
 #include "common/base/text.h"
 #include "common/cni/services_recreate.h"
-#include "common/kube/watch.h"
 
 namespace kcni::cni {
 
@@ -18,6 +17,7 @@ using kube::Json;
 // For so long nothing may vanish any more: the endpoints controller deletes the Endpoints of a
 // Service that it sees deleted, whether or not it is back by then.
 constexpr Milliseconds kQuiet{2000};
+constexpr Milliseconds kBetweenLooks{250};
 
 // To tell the user why, once it has taken too long.
 constexpr Milliseconds kLookAround{10'000};
@@ -107,36 +107,29 @@ Task<bool> put_back(kube::Client client, Json companion, std::string old_uid, st
   co_return false;
 }
 
-// True when it vanished within the quiet time, which begins when it was seen. Throws TimedOut when
-// nobody could look.
+// True when it vanished within the quiet time, which begins when it was first seen and ends when it
+// was seen again. Asked again and again, for a watch that breaks sees nothing, and who may write it
+// may perhaps not watch it.
 Task<bool> vanishes(kube::Client client, Json companion) {
-  kube::Query query;
-  query.resource = kube::resource_of(companion);
-  query.ns = kube::namespace_of(companion);
-  query.field_selector = "metadata.name=" + kube::name_of(companion);
-  query.metadata_only = true;
-  auto first = co_await client.list(query);
-  if (first.items.empty()) co_return true;
-  bool looked = false;
-  kube::Until gone = [&looked](const kube::Snapshot& snapshot) {
-    looked = true;
-    return snapshot.empty();
-  };
-  auto bounded = client.until(Deadline::after(kQuiet));
-  try {
-    co_await kube::list_then_watch(bounded, std::move(query), std::move(gone));
-  } catch (const TimedOut&) {
-    if (!looked) throw;
-    co_return false;
+  const auto* resource = kube::resource_of(companion);
+  std::optional<Deadline> quiet;
+  for (;;) {
+    bool last = quiet && quiet->passed();
+    auto answer =
+        co_await client.get(*resource, kube::namespace_of(companion), kube::name_of(companion));
+    if (answer.not_found()) co_return true;
+    kube::body_or_throw(std::move(answer));
+    if (last) co_return false;
+    if (!quiet) quiet = Deadline::after(kQuiet);
+    co_await client.loop().sleep(kBetweenLooks, client.on_interrupt());
   }
-  co_return true;
 }
 
 // Whether it was missing.
 Task<std::size_t> put_back_for_good(kube::Client client, Json companion, std::string old_uid,
                                     std::string new_uid) {
   constexpr int kMostTimes = 5;
-  bool watched = may_vanish(companion, old_uid);
+  bool watched = kube::resource_of(companion) && may_vanish(companion, old_uid);
   std::size_t missing = 0;
   for (int i = 0; i < kMostTimes; ++i) {
     bool made = co_await put_back(client, companion, old_uid, new_uid);
@@ -211,9 +204,18 @@ bool namespace_ends(const Error& error) {
 }
 
 Incomplete::Incomplete(const Json& service, const Error& reason)
-    : Error(reason.status(), fmt::format("{} is there, but not all of what belongs to it: {}",
-                                         place_of_service(service), reason.what())),
+    : ServiceIsThere(reason.status(),
+                     fmt::format("{} is there, but not all of what belongs to it: {}",
+                                 place_of_service(service), reason.what())),
       namespace_ends_(cni::namespace_ends(reason)) {}
+
+ServiceDiffers::ServiceDiffers(const Json& service, const Differs& found, const Incomplete* rest)
+    : ServiceIsThere(ExitStatus::kFailed,
+                     fmt::format("{} is there again, but {} it differs from what it was in {}{}{}",
+                                 place_of_service(service),
+                                 found.made() ? "something changed it as it was created:"
+                                              : "made by somebody else:",
+                                 found.where(), rest ? "; " : "", rest ? rest->what() : "")) {}
 
 namespace {
 
@@ -305,7 +307,14 @@ std::string display_of(const Json& companion) {
 
 Task<std::vector<std::string>> put_all_back(kube::Client client, const Backup& backup,
                                             Json new_service) {
-  co_await put_back_status(client, recreatable_status(backup.object), new_service);
+  std::optional<Error> trouble;
+  try {
+    co_await put_back_status(client, recreatable_status(backup.object), new_service);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    trouble = error;  // no reason to leave out the rest
+  }
   std::vector<Task<std::size_t>> tasks;
   for (const auto& companion : backup.companions) {
     tasks.push_back(put_back_for_good(client, companion, kube::uid_of(backup.object),
@@ -316,6 +325,7 @@ Task<std::vector<std::string>> put_all_back(kube::Client client, const Backup& b
   for (std::size_t i = 0; i < was_missing.size(); ++i) {
     if (was_missing[i] > 0) names.push_back(display_of(backup.companions[i]));
   }
+  if (trouble) throw *trouble;
   co_return names;
 }
 
@@ -387,14 +397,20 @@ Task<Restored> restore_service(kube::Client client, Deadline deadline, Backup ba
   try {
     restored.service = co_await create_service_anew(client, deadline, backup, std::move(notice));
   } catch (const Differs& error) {
-    if (!error.made()) throw;
     changed = error;
     restored.service = error.found();
   }
+  if (changed && !changed->made()) throw ServiceDiffers(backup.object, *changed, nullptr);
   restored.back_at = Clock::now();
   auto rest = client.instead_until(at_least(deadline, kTimeToComeBack));
-  restored.missing = co_await put_back_rest(rest, std::move(backup), restored.service);
-  if (changed) throw *changed;
+  std::optional<Incomplete> incomplete;
+  try {
+    restored.missing = co_await put_back_rest(rest, backup, restored.service);
+  } catch (const Incomplete& error) {
+    incomplete = error;
+  }
+  if (changed) throw ServiceDiffers(backup.object, *changed, incomplete ? &*incomplete : nullptr);
+  if (incomplete) throw *incomplete;
   co_return restored;
 }
 

@@ -15,8 +15,14 @@ constexpr Milliseconds kTimeToComeBack{15'000};
 /// The deadline, or this much time from now when that is later.
 Deadline at_least(Deadline deadline, Milliseconds least);
 
-/// The Service is there, but not all of what belongs to it.
-class Incomplete : public Error {
+/// The Service is there, but something is not as it was: what() says all of it.
+class ServiceIsThere : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Not all of what belongs to it is there.
+class Incomplete : public ServiceIsThere {
  public:
   Incomplete(const kube::Json& service, const Error& reason);
   /// It could not be put back because its namespace is being deleted.
@@ -25,6 +31,14 @@ class Incomplete : public Error {
  private:
   bool namespace_ends_ = false;
 };
+
+/// It differs from the one that was deleted.
+class ServiceDiffers : public ServiceIsThere {
+ public:
+  /// rest: what else is wrong, or null.
+  ServiceDiffers(const kube::Json& service, const Differs& found, const Incomplete* rest);
+};
+
 /// Whether the server said that the namespace is being deleted.
 bool namespace_ends(const Error& error);
 
@@ -36,9 +50,9 @@ struct Restored {
 
 /// Creates the Service of a backup anew, verifies it field by field, and puts back what belongs to
 /// it; that has a quarter of a minute whatever the deadline is. Throws what create_anew() throws
-/// (Differs, where we have made it, with all that belongs to it in place) and what put_back_rest()
-/// throws; AddressTaken names the Service that holds the address or port. notice, if there is one,
-/// is told what keeps it from coming back.
+/// (ServiceDiffers for its Differs: where we have made it, with what belongs to it in place) and
+/// what put_back_rest() throws; AddressTaken names the Service that holds the address or port.
+/// notice, if there is one, is told what keeps it from coming back.
 Task<Restored> restore_service(kube::Client client, Deadline deadline, Backup backup,
                                Notice notice);
 

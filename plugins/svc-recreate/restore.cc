@@ -52,7 +52,7 @@ void restore_file(cli::Context& context, const cni::Backup& backup, FromFiles& c
     }
   } catch (const Interrupted&) {
     throw;
-  } catch (const cni::Incomplete& error) {
+  } catch (const cni::ServiceIsThere& error) {
     context.report(error);
   } catch (const Error& error) {
     context.report(Error(

@@ -137,8 +137,8 @@ spec:
 END
   until kubectl -n "$ns" create service clusterip probe --tcp=80 --dry-run=server -o yaml | grep -q 'publishNotReady'; do sleep 0.2; done
   recreate 1 web
-  one_error_line "service/web in namespace $ns was deleted and is there again, but something changed it as it was created: " \
-    'spec.publishNotReadyAddresses' "that is kept in $(backups) in namespace $ns"
+  one_error_line "service/web in namespace $ns is there again, but something changed it as it was created: " \
+    'spec.publishNotReadyAddresses' "as it was it is kept in $(backups) in namespace $ns"
   kubectl -n "$ns" get endpoints web -o jsonpath='{.subsets[0].addresses[0].ip}' | grep -qx 192.0.2.7
   recreate 1 --restore
   contains "$errors" 'is not what an interrupted run deleted (it differs in spec.publishNotReadyAddresses)'

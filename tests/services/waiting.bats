@@ -87,6 +87,35 @@ made_anew() {
   as_before
 }
 
+@test "an answer to the delete that is lost: it comes back, nobody else is said to have deleted it" {
+  service web 'ports: [{port: 80}]'
+  settled before
+  output=$(faults --lose-answer 'DELETE services' -- kubectl-cni-svc-recreate -n "$ns" web 2>&1)
+  contains "$output" "service/web recreated ($(address web))"
+  as_before
+}
+
+@test "an answer to the create that is lost: it is known again by its name, though its address is taken" {
+  service web 'ports: [{port: 80}]'
+  endpoints web 192.0.2.7
+  settled before
+  output=$(faults --lose-answer 'POST services' -- kubectl-cni-svc-recreate -n "$ns" web 2>&1)
+  contains "$output" "service/web recreated ($(address web))"
+  as_before
+}
+
+@test "an answer to the backup, and to its removal, that is lost: nothing is left behind, or it is said" {
+  service web 'ports: [{port: 80}]'
+  settled before
+  output=$(faults --lose-answer 'DELETE secrets' -- kubectl-cni-svc-recreate -n "$ns" web 2>&1)
+  contains "$output" "service/web recreated ($(address web))"
+  as_before
+  settled before
+  output=$(faults --lose-answer 'POST secrets' -- kubectl-cni-svc-recreate -n "$ns" web 2>&1) || true
+  recreate 0 web
+  as_before
+}
+
 @test "endpoints that do not come until --timeout are told; the Service is back as it was" {
   setup_pods
   controllers STOP

@@ -47,6 +47,8 @@ func Main() {
 		"answer the first PATCH of each path with 409")
 	flags.DurationVar(&o.faults.SlowFirstDelete, "slow-first-delete", 0,
 		"hold back the answer to the first DELETE for `DURATION`")
+	flags.StringVar(&o.faults.LoseAnswer, "lose-answer", "",
+		"hang up instead of answering the first `\"METHOD PLURAL\"`, which has been done")
 	flags.StringVar(&o.beforeFirst, "before-first-write", "",
 		"run this shell `COMMAND`, past the proxy, while the first write waits")
 	flags.Var(&o.faults.SlowWatches, "slow-watch",

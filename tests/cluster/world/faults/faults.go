@@ -16,7 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-var errKilled = errors.New("the child is dead")
+var (
+	errKilled = errors.New("the child is dead")
+	errLost   = errors.New("the answer is lost")
+)
 
 // Faults is what goes wrong on the way; the zero value is a plain proxy.
 type Faults struct {
@@ -29,6 +32,8 @@ type Faults struct {
 	ConflictFirstPatch bool
 	// SlowFirstDelete holds back what the server answered to the first DELETE.
 	SlowFirstDelete time.Duration
+	// LoseAnswer hangs up instead of answering the first request of "METHOD PLURAL", a dry run excepted.
+	LoseAnswer string
 	// BeforeFirstWrite, if any, runs while the first write waits. Its error kills the child.
 	BeforeFirstWrite func() error
 	SlowWatches      SlowWatches
@@ -38,6 +43,7 @@ type Faults struct {
 	patched sync.Map // path -> true
 	first   sync.Once
 	deleted atomic.Bool
+	lost    atomic.Bool
 	failure atomic.Value
 }
 
@@ -110,13 +116,23 @@ func (t *transport) pass(request *http.Request) (*http.Response, error) {
 		}
 	}
 	response, err := t.next.RoundTrip(request)
-	if request.Method == http.MethodDelete && t.faults.SlowFirstDelete > 0 && !t.faults.deleted.Swap(true) {
+	if err == nil && request.Method == http.MethodDelete && !t.faults.deleted.Swap(true) {
 		select {
 		case <-time.After(t.faults.SlowFirstDelete):
 		case <-request.Context().Done():
 		}
 	}
+	if err == nil && t.faults.loses(request) && !t.faults.lost.Swap(true) {
+		response.Body.Close()
+		return nil, errLost
+	}
 	return response, err
+}
+
+func (f *Faults) loses(request *http.Request) bool {
+	method, plural, _ := strings.Cut(f.LoseAnswer, " ")
+	return request.Method == method && strings.Contains(request.URL.Path+"/", "/"+plural+"/") &&
+		!request.URL.Query().Has("dryRun")
 }
 
 // conflict is what the API server says of a change to an object that has changed meanwhile.

@@ -80,7 +80,7 @@ func newHandler(config *rest.Config, faults *Faults) (http.Handler, error) {
 // noAnswer ends a request that could not be passed on. The client of a killed child, or one that
 // has left, gets nothing: no answer of ours could be mistaken for the API server's.
 func noAnswer(w http.ResponseWriter, r *http.Request, err error) {
-	if !errors.Is(err, errKilled) && !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, errKilled) && !errors.Is(err, errLost) && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(os.Stderr, "faults: %s %s: %v\n", r.Method, r.URL.Path, err)
 	}
 	panic(http.ErrAbortHandler)
