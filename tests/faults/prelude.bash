@@ -6,7 +6,7 @@ load ../cli/prelude
 manifests=$BATS_TEST_DIRNAME/manifests
 
 # faults FLAG... -- COMMAND ARG...: see `world faults` in tests/cluster/world/faults.
-faults() { in_world "$(readlink -f "$KCNI_WORLD/bin/kubectl")" faults "$@"; }
+faults() { in_world world faults "$@"; }
 
 # run_faults EXIT_CODE FLAG... -- COMMAND ARG...: stdout in $output, stderr in $errors.
 run_faults() {

@@ -106,7 +106,7 @@ created() { kubectl get configmap --selector=faults=yes -o name | sed 's/.*-//' 
 seconds_until_seen() {
   local begun
   : >"$BATS_TEST_TMPDIR/seen"
-  "$CLUSTER/in" --dir "$KCNI_WORLD" "$(readlink -f "$KCNI_WORLD/bin/kubectl")" faults "$@" \
+  "$CLUSTER/in" --dir "$KCNI_WORLD" world faults "$@" \
     --watch -o name >"$BATS_TEST_TMPDIR/seen" 2>&1 3>&- &
   watcher=$!
   sleep 5 # for kubectl to start; what it lists first is not looked at
@@ -133,7 +133,7 @@ seconds_until_seen() {
 }
 
 @test "a signal reaches the command, and nothing of the proxy is left" {
-  "$CLUSTER/in" --dir "$KCNI_WORLD" "$(readlink -f "$KCNI_WORLD/bin/kubectl")" faults -- \
+  "$CLUSTER/in" --dir "$KCNI_WORLD" world faults -- \
     sh -c 'trap "exit 5" TERM; echo "$KUBECONFIG"; while :; do sleep 0.1; done' >"$BATS_TEST_TMPDIR/out" 3>&- &
   local code=0 pid=$!
   until [ -s "$BATS_TEST_TMPDIR/out" ]; do sleep 0.1; done

@@ -18,7 +18,7 @@ teardown() {
 }
 
 # faults FLAG... -- COMMAND ARG...: see `world faults` in tests/cluster/world/faults.
-faults() { in_world "$(readlink -f "$KCNI_WORLD/bin/kubectl")" faults "$@"; }
+faults() { in_world world faults "$@"; }
 
 recreate() { # EXIT_CODE ARG...
   run_cni "$1" svc-recreate -n "$ns" "${@:2}"

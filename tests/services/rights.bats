@@ -88,7 +88,7 @@ weakly() { recreate "$1" --as "system:serviceaccount:$ns:weak" "${@:2}"; } # EXI
   may get,list,watch,create services,endpointslices.discovery.k8s.io,endpoints
   may '*' secrets
   settled before
-  faults --before-first-write "$(readlink -f "$KCNI_WORLD/bin/kubectl") faults --kill-after 2 -- kubectl-cni-svc-recreate -n $ns web || true" -- \
+  faults --before-first-write "world faults --kill-after 2 -- kubectl-cni-svc-recreate -n $ns web || true" -- \
     kubectl-cni-svc-recreate -n "$ns" web --as "system:serviceaccount:$ns:weak" 2>"$BATS_TEST_TMPDIR/stderr" || code=$?
   errors=$(<"$BATS_TEST_TMPDIR/stderr")
   [ "$code" = 1 ]

@@ -24,7 +24,15 @@ absolute() {
 
 # world_id DIR: the name that all processes of the world in DIR carry in their environment.
 world_id() {
-  cat "$1/id" 2>/dev/null || true
+  local id=
+  read_line id "$1/id"
+  if [ -n "$id" ]; then echo "$id"; fi
+}
+
+# read_line VARIABLE FILE: its first line, or nothing if there is none; without a process, for `in` is started
+# thousands of times.
+read_line() {
+  { read -r "$1" <"$2"; } 2>/dev/null || true
 }
 
 # world_pids ID: every process of a world, whoever started it. The environment is the mark, for it
@@ -41,10 +49,15 @@ world_pids() {
 
 # first_process DIR: of the world in DIR, if it is alive.
 first_process() {
-  local id pid
-  id=$(world_id "$1")
-  pid=$(cat "$1/pid" 2>/dev/null) || return 1
-  [ -n "$id" ] && grep -qsz -x -e "KUBECTL_CNI_WORLD=$id" "/proc/$pid/environ" && echo "$pid"
+  local id='' pid='' environment=() entry
+  read_line id "$1/id"
+  read_line pid "$1/pid"
+  [ -n "$id" ] && [ -n "$pid" ] || return 1
+  { mapfile -d '' environment <"/proc/$pid/environ"; } 2>/dev/null || return 1
+  for entry in "${environment[@]}"; do
+    if [ "$entry" = "KUBECTL_CNI_WORLD=$id" ]; then echo "$pid" && return; fi
+  done
+  return 1
 }
 
 # world_pid DIR: the same, or the end with one line.
@@ -59,7 +72,8 @@ settings_for() {
   export KUBECTL_CNI_SSH_KEY=$1/ssh/key
   export KUBECTL_CNI_SSH_USER=root
   export KUBECTL_CNI_SSH_KNOWN_HOSTS=$1/ssh/known_hosts
-  KUBECTL_CNI_WORLD=$(world_id "$1")
+  KUBECTL_CNI_WORLD=
+  read_line KUBECTL_CNI_WORLD "$1/id"
   export KUBECTL_CNI_WORLD
   # A proxy of this machine is out of reach, and nothing in there needs one.
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY KUBECTL_PATH

@@ -59,5 +59,5 @@ start_plane() {
 }
 
 kubectl() {
-  "$binary" kubectl --kubeconfig "$dir/kubeconfig" "$@"
+  "$(dirname "$binary")/kubectl" --kubeconfig "$dir/kubeconfig" "$@"
 }

@@ -34,7 +34,7 @@ rules: [{level: Metadata}]
 // Plane is one control plane whose files are below Dir.
 type Plane struct {
 	Dir string
-	// Binary is this program, which is all the components.
+	// Binary is this program, which is all the components; kubectl is beside it.
 	Binary string
 	// Address is what the API server advertises; it cannot be the loopback's.
 	Address string
@@ -118,12 +118,12 @@ func (p *Plane) restConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// Kubectl runs this binary's kubectl as the administrator.
+// Kubectl runs the kubectl beside this binary as the administrator.
 func (p *Plane) Kubectl(ctx context.Context, args ...string) error {
-	args = append([]string{"kubectl", "--kubeconfig", p.path("kubeconfig")}, args...)
-	command := exec.CommandContext(ctx, p.Binary, args...)
+	args = append([]string{"--kubeconfig", p.path("kubeconfig")}, args...)
+	command := exec.CommandContext(ctx, filepath.Join(filepath.Dir(p.Binary), "kubectl"), args...)
 	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl %v: %w\n%s", args[3:], err, output)
+		return fmt.Errorf("kubectl %v: %w\n%s", args[2:], err, output)
 	}
 	return nil
 }
