@@ -67,17 +67,19 @@ bool surely_more(const std::string& one, const std::string& other) {
   return std::string(end) == std::string(other_end) && first > second;
 }
 
-bool about_node_ports(const Answer& answer) {
+// But for one that was asked for and that the server itself does not want.
+bool about_made_up_ports(const Answer& answer) {
   auto message = lower(kube::text_at(answer.body, "/message"));
-  return message.find("nodeport") != std::string::npos ||
-         message.find("node port") != std::string::npos;
+  auto has = [&message](const char* words) { return message.find(words) != std::string::npos; };
+  return (has("nodeport") || has("node port")) && !has("provided port is not in the valid range");
 }
 
 struct Attempt {
   CreateOutcome outcome = CreateOutcome::kLater;
   Answer answer;
-  Json found;           ///< with kExists: the object of that name, or null
-  std::string trouble;  ///< why it is to be tried later, for the user
+  Json found;            ///< with kExists: the object of that name, or null
+  std::string trouble;   ///< why it is to be tried later, for the user
+  bool unclear = false;  ///< it may have been made all the same
 
   bool usable() const {
     return outcome == CreateOutcome::kMade ||
@@ -92,6 +94,7 @@ Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource,
     auto name = kube::name_of(wanted);
     attempt.answer = co_await client.create(resource, ns, std::move(wanted));
     attempt.outcome = judge_create(attempt.answer);
+    attempt.unclear = attempt.answer.status >= 500;
     attempt.trouble = attempt.answer.message();
     if (attempt.outcome == CreateOutcome::kMade) attempt.found = attempt.answer.body;
     // A Service's own address is taken, too, and that is looked at before its name.
@@ -105,9 +108,11 @@ Task<Attempt> try_to_create(kube::Client client, const kube::Resource& resource,
     // Whether it arrived shows when it is sent again.
     if (error.kind() == http::TransportError::Kind::kUntrusted) throw;
     attempt.outcome = CreateOutcome::kLater;
+    attempt.unclear = error.kind() != http::TransportError::Kind::kUnreachable;
     attempt.trouble = error.what();
   } catch (const TimedOut& error) {
     attempt.outcome = CreateOutcome::kLater;
+    attempt.unclear = true;
     attempt.trouble = error.what();
   }
   co_return attempt;
@@ -168,7 +173,7 @@ Task<bool> check_creatable(kube::Client client, const kube::Resource& resource, 
   // A dry run makes node ports up where it is asked for none, outside of all ranges; a policy that
   // minds them would not mind the real ones.
   bool cannot_tell = (answer.status == 400 && says(answer.body, "/message", "dry run")) ||
-                     (outcome == CreateOutcome::kNo && about_node_ports(answer));
+                     (outcome == CreateOutcome::kNo && about_made_up_ports(answer));
   bool quota = answer.status == 403 && outcome == CreateOutcome::kLater &&
                fits_after_delete(kube::text_at(answer.body, "/message"));
   bool held = outcome == CreateOutcome::kExists || outcome == CreateOutcome::kTaken;
@@ -190,7 +195,7 @@ Task<Json> create_anew(kube::Client client, Deadline deadline, const kube::Resou
     if (attempt.usable()) {
       co_return as_it_should_be(std::move(attempt), display, difference, maybe_made);
     }
-    maybe_made |= attempt.answer.status == 0 || attempt.answer.status >= 500;
+    maybe_made |= attempt.unclear;
     bool for_good = attempt.outcome == CreateOutcome::kNo &&
                     (attempt.answer.namespace_terminating() || Clock::now() >= means_it);
     if (for_good) throw kube::ApiError(std::move(attempt.answer));

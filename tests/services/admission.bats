@@ -26,24 +26,26 @@ constraints() { # OPERATION
   echo "{resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [$1], resources: [services]}]}"
 }
 
-# forbidden OPERATION: that is what Services of the namespace are from now on.
-forbidden() {
+# policy CONDITION MESSAGE: for new Services of the namespace; none called probe is let in, to see when it begins.
+policy() {
   { cat <<END && binding ValidatingAdmissionPolicy 'validationActions: [Deny]'; } | kubectl create -f - >/dev/null
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata: {name: $ns, labels: {test: admission}}
 spec:
-  matchConstraints: $(constraints "$1")
-  validations: [{expression: "object.metadata.name == 'allowed'", message: no more Services}]
+  matchConstraints: $(constraints CREATE)
+  validations: [{expression: "object.metadata.name != 'probe' && ($1)", message: $2}]
 END
-  until kubectl -n "$ns" create service clusterip probe --tcp=80 --dry-run=server 2>&1 | grep -q 'no more Services'; do sleep 0.2; done
+  until kubectl -n "$ns" create service clusterip probe --tcp=80 --dry-run=server 2>&1 | grep -q "$2"; do sleep 0.2; done
 }
+
+forbidden() { policy false 'no more Services'; }
 
 allowed() { kubectl delete validatingadmissionpolicybinding "$ns" >/dev/null; }
 
 @test "a policy that is newer than the Service: nothing is touched" {
   service web 'ports: [{port: 80}]'
-  forbidden CREATE
+  forbidden
   settled before
   recreate 1 web
   one_error_line "service/web in namespace $ns left alone: it could not be created anew: " 'no more Services'
@@ -53,13 +55,19 @@ allowed() { kubectl delete validatingadmissionpolicybinding "$ns" >/dev/null; }
 @test "a policy that is newer than a Service with node ports: nothing is touched" {
   service web 'type: NodePort, ports: [{name: a, port: 80}, {name: b, port: 81}]'
   balancer lb 'externalTrafficPolicy: Local'
-  forbidden CREATE
+  forbidden
   settled before
   recreate 1 web
   one_error_line "service/web in namespace $ns left alone: it could not be created anew: " 'no more Services'
   recreate 1 lb --allow-load-balancer
   one_error_line "service/lb in namespace $ns left alone: it could not be created anew: " 'no more Services'
   untouched
+}
+
+@test "a policy about node ports, which the made-up ones of a dry run would break: recreated" {
+  service web 'type: NodePort, ports: [{name: a, port: 80}, {name: b, port: 81}]'
+  policy 'object.spec.ports.all(p, !has(p.nodePort) || p.nodePort < 32768)' 'every nodePort must be below 32768'
+  recreated web
 }
 
 @test "two ports that share a node port, as only an edit can have it: refused, whatever the flags" {
@@ -95,7 +103,7 @@ gap() {
   behind web --allow-load-balancer
   being_deleted web
   kill -STOP "$behind"
-  forbidden CREATE
+  forbidden
   release web
 }
 
