@@ -32,7 +32,13 @@ node_object() {
     (.status.conditions[] | "condition \(.type) \(.status) \(.reason)"), (.status.addresses | tojson)' | LC_ALL=C sort
 }
 
-remember() { node_object >"$BATS_TEST_TMPDIR/object"; }
+# remember: once the kubelet, which looks twice a second, has said what it thinks of the files that the test has laid.
+remember() {
+  node_object >"$BATS_TEST_TMPDIR/object"
+  while sleep 1 && node_object >"$BATS_TEST_TMPDIR/later" && ! cmp -s "$BATS_TEST_TMPDIR/object" "$BATS_TEST_TMPDIR/later"; do
+    mv "$BATS_TEST_TMPDIR/later" "$BATS_TEST_TMPDIR/object"
+  done
+}
 
 # object_lost LINE...: and nothing else.
 object_lost() {
