@@ -1,7 +1,7 @@
 // Coroutines for one thread: a Task runs when it is awaited, and all() awaits many at once.
 //
 // Why coroutines: each object's work (read, decide, write, wait) stays one readable function,
-// while hundreds of them share one event loop and one connection. Why our own: the standard
+// while hundreds of them share one event loop and a few connections. Why our own: the standard
 // library has no task type before C++26 and no packaged one fits curl's multi interface.
 //
 // Two rules for callers. Parameters of a coroutine are taken by value, or refer to something that

@@ -9,7 +9,7 @@
 #include "common/cni/create_anew.h"
 #include "common/cni/services_endpoints.h"
 #include "common/cni/services_recreate.h"
-#include "common/cni/services_restore.h"
+#include "common/cni/services_rest.h"
 
 namespace kcni::cni {
 

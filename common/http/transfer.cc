@@ -19,7 +19,7 @@ curl_blob blob_of(const std::string& text) {
 }
 
 /// A peer that vanished without a word ends the connection after half a minute, also while a
-/// watch is silent. client-go pings instead; curl has no ping of its own for HTTP/2.
+/// watch is silent. client-go pings instead, which takes HTTP/2.
 int on_socket(void*, curl_socket_t socket, curlsocktype) {
   unsigned int unacknowledged_ms = 30'000;
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
@@ -38,8 +38,6 @@ TransportError::Kind kind_of(CURLcode code) {
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_ABORTED_BY_CALLBACK:  // once_only()
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
       return TransportError::Kind::kDropped;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
